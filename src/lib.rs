@@ -1,0 +1,10 @@
+//! `ioc`: an event-stream processor for an Intelligent Operations Center.
+pub mod engine;
+pub mod event;
+pub mod geo;
+pub mod ingest;
+pub mod pipeline;
+pub mod registry;
+pub mod server;
+pub mod store;
+pub mod time;
