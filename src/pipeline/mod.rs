@@ -1,1 +1,223 @@
-//! (skeleton)
+//! What operators declare, compiled: pipelines, windows, aggregates and rules, valid by construction.
+//!
+//! Owns: [`Pipeline`] and its parts as the engine reads them. Refuses to know: events' bytes, state, time that passes.
+//!
+//! Invariants
+//! 1. A `Pipeline` that exists is valid: every name it uses exists, every default is filled in, T3's bound on `max_delay` holds.
+//! 2. A measurement has one window definition in a set of pipelines (R2).
+//! 3. `version` fields are hashes of content: equal content, equal version, wherever the file lies (D2).
+//!
+//! Called by: engine (runs them), server (catalog), cli (`ioc check`). Made by: compile.rs from spec.rs and expr.rs.
+
+pub mod expr;
+
+use crate::time::{Alignment, Span};
+use expr::Program;
+
+/// One YAML file.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    pub name: String,
+    pub sector: String,
+    /// Path as given, for messages.
+    pub file: String,
+    /// sha256 of the content that changes results, 64 hex digits.
+    pub version: String,
+    /// In the order of `from`.
+    pub types: Vec<TypePlan>,
+    pub timing: Timing,
+    pub windows: Vec<WindowSpec>,
+    pub rules: Vec<RuleSpec>,
+}
+
+/// How event time is read (T2-T5, R4), all spans non-negative.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timing {
+    pub out_of_orderness: Span,
+    pub lateness: Span,
+    /// Default 30 s.
+    pub idle_after: Span,
+    /// Default 2 min.
+    pub patience: Span,
+    /// Default the greater of 15 min and lateness + out_of_orderness + patience; a smaller one is refused.
+    pub max_delay: Span,
+    /// Default the longest window, at most 1 h, + lateness.
+    pub dedup: Span,
+}
+
+/// What this pipeline does with events of one type. Programs read `Event::slots` of that type.
+#[derive(Clone, Debug)]
+pub struct TypePlan {
+    pub kind: String,
+    /// `where` of the pipeline: unknown counts as false.
+    pub filter: Option<Program>,
+    /// By window index; `None` where the window does not take this type.
+    pub windows: Vec<Option<WindowInput>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct WindowInput {
+    /// `where` of the window.
+    pub filter: Option<Program>,
+    /// In the order of `by`.
+    pub by: Vec<KeySource>,
+    /// By accumulator index of the window.
+    pub inputs: Vec<AccumulatorInput>,
+}
+
+/// Where a tag's value comes from.
+#[derive(Clone, Debug)]
+pub enum KeySource {
+    /// The finest area located; `outside` where none.
+    Area,
+    Source,
+    Subject,
+    /// The event's type.
+    Kind,
+    /// Numbers and booleans become their shortest text; absent: no row there, counted *no key*.
+    Value(Program),
+}
+
+#[derive(Clone, Debug)]
+pub struct AccumulatorInput {
+    /// `None`: the accumulator takes no value (count).
+    pub value: Option<Program>,
+    /// `countif(c)`, `sum(x, c)`: unknown counts as false.
+    pub condition: Option<Program>,
+}
+
+/// One measurement.
+#[derive(Clone, Debug)]
+pub struct WindowSpec {
+    pub measurement: String,
+    pub alignment: Alignment,
+    /// Publish provisional rows this often (T6); default 1 min where `every` is an hour or more, else never.
+    pub early: Option<Span>,
+    /// Tag names in the order of `by`.
+    pub tags: Vec<String>,
+    /// Position of `area` and `source` in `tags`.
+    pub area_tag: Option<usize>,
+    pub source_tag: Option<usize>,
+    pub accumulators: Vec<AccumulatorKind>,
+    /// What the fields' programs read: slot i is `reads[i]`.
+    pub reads: Vec<AggregateRead>,
+    pub fields: Vec<FieldSpec>,
+    /// sha256 of what makes its rows, 64 hex digits.
+    pub version: String,
+}
+
+/// State kept per window and key. Aggregates that can share one do: `sum(x)`, `mean(x)`, `min(x)` read one `Stats`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AccumulatorKind {
+    /// Events for which the condition holds (all without one).
+    Count,
+    /// Number, sum, least and greatest of the value.
+    Stats,
+    /// Value of the least (event time, partition, offset).
+    First,
+    /// Value of the greatest (event time, partition, offset).
+    Last,
+    /// All values, exact up to R5's bound.
+    Values,
+}
+
+/// One aggregate as a field's program reads it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AggregateRead {
+    pub accumulator: usize,
+    pub read: Read,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Read {
+    /// Of `Count`: always there.
+    Count,
+    Sum,
+    Mean,
+    Min,
+    Max,
+    /// Of `First` and `Last`.
+    Value,
+    /// Of `Values`, nearest rank, 0 < q < 1.
+    Quantile(f64),
+}
+
+#[derive(Clone, Debug)]
+pub struct FieldSpec {
+    pub name: String,
+    pub program: Program,
+    /// Written with `i` in line protocol: a bare `count` or `countif`.
+    pub integer: bool,
+    /// From the schema's unit where the field is one aggregate of one path that keeps it; else empty.
+    pub unit: String,
+}
+
+/// A threshold rule on the rows of one window.
+#[derive(Clone, Debug)]
+pub struct RuleSpec {
+    pub name: String,
+    /// Index in `Pipeline::windows`.
+    pub window: usize,
+    pub when: Program,
+    pub until: Option<Program>,
+    /// What `when` and `until` read: slot i is `vars[i]` (shared by both programs).
+    pub vars: Vec<RuleVar>,
+    pub hold: Span,
+    /// Provisional rows may raise (R7).
+    pub early: bool,
+    /// `None`: 3 × the longer of `every` and the key's cadence in the registry.
+    pub no_data: Option<Span>,
+    pub severity: Severity,
+    pub title: Template,
+    pub sop: Option<String>,
+    /// Plain comparisons `field op number` found in `when` (until = false) and `until` (until = true).
+    pub limits: Vec<RuleLimit>,
+    /// sha256 of the rule's content and its window's version, 64 hex digits.
+    pub version: String,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct RuleLimit {
+    pub field: String,
+    pub op: &'static str,
+    pub value: f64,
+    pub until: bool,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum RuleVar {
+    /// Index in `WindowSpec::fields`.
+    Field(usize),
+    /// Index in `WindowSpec::tags`.
+    Tag(usize),
+    Start,
+    End,
+    Heard,
+    Expected,
+    /// `area.name`, `area.code`, `area.level`.
+    Area(String),
+    /// An attribute of the row's source in the registry.
+    SourceAttribute(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Critical,
+    Major,
+    Minor,
+    Notice,
+}
+
+/// A title in both languages; `{…}` are variables of the rule, checked at load.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template {
+    pub vi: Vec<TemplatePart>,
+    pub en: Vec<TemplatePart>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TemplatePart {
+    Text(String),
+    Var(RuleVar),
+}
