@@ -1,1 +1,4 @@
 //! (skeleton)
+/// What the province knows of itself.
+#[derive(Debug, Default)]
+pub struct Registry {}

@@ -1,0 +1,1 @@
+//! (skeleton) Alerts: condition and handling (R8).

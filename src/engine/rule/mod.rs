@@ -1,0 +1,1 @@
+//! (skeleton) Rules: verdicts of rows, run in window-end order (R7).
