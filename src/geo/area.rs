@@ -198,8 +198,6 @@ pub enum AreaProblem {
     UnknownLevel(String),
     #[error("member {0} is no area in force during the group's time")]
     UnknownMember(String),
-    #[error("successor {0} is no area in force on that date")]
-    UnknownSuccessor(String),
     #[error("two layers have the name {0}")]
     LayerTwice(String),
 }
@@ -223,7 +221,6 @@ impl AreaProblem {
             Cycle => "mend the parents",
             UnknownLevel(_) => "add it to levels in areas/layers.yaml, coarse to deep",
             UnknownMember(_) => "check the code and the group's dates",
-            UnknownSuccessor(_) => "check the code and the date, or leave the line out",
             LayerTwice(_) => "rename one in areas/layers.yaml",
         }
     }

@@ -3,7 +3,7 @@
 //! Refuses to know: files, how layers were ranked (they come finest first).
 //!
 //! Invariants
-//! 1. Either an index or all errors that could be found, in the order of layers, groups, edges.
+//! 1. Either an index or all errors that could be found, in the order of layers, groups. Edges of succession are taken as they are.
 //! 2. A level's depth is its place among the declared levels, else the longest chain of known parents of any of its areas.
 //! 3. A parent is the area of that code in force at some time within the child's own, the latest if several are.
 //!
@@ -19,7 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl AreaIndex {
     /// `layers`: finest first. `levels`: coarse to deep, or empty to derive depths from parents.
-    pub fn build(layers: Vec<LayerInput>, levels: &[String], groups: Vec<GroupInput>, succession: Vec<Succession>) -> Result<AreaIndex, Vec<AreaError>> {
+    pub fn build(
+        layers: Vec<LayerInput>,
+        levels: &[String],
+        groups: Vec<GroupInput>,
+        succession: Vec<Succession>,
+    ) -> Result<AreaIndex, Vec<AreaError>> {
         let mut build = Build::default();
         for (number, input) in layers.iter().enumerate() {
             build.add_layer(number as u16, input, &layers);
@@ -28,12 +33,12 @@ impl AreaIndex {
         let parents = build.resolve_parents(&layers);
         let depths = build.depths(levels, &parents, &layers);
         let groups = build.add_groups(groups);
-        build.check_succession(&succession);
         if !build.errors.is_empty() {
             return Err(build.errors);
         }
         let planes = build.planes(layers.len(), &depths);
-        let parents = build.areas.iter().enumerate().map(|(n, area)| parents.get(n).copied().unwrap_or_else(|| build.parent_of(area))).collect();
+        let parents =
+            build.areas.iter().enumerate().map(|(n, area)| parents.get(n).copied().unwrap_or_else(|| build.parent_of(area))).collect();
         let layers = layers.into_iter();
         Ok(AreaIndex {
             layers: layers
@@ -186,7 +191,8 @@ impl Build {
                     error(AreaProblem::UnknownMember(code.clone()));
                 }
             }
-            let others = self.versions(&area.code).map(|id| &self.areas[id.0 as usize]).chain(areas.iter().filter(|a: &&Area| a.code == area.code));
+            let others =
+                self.versions(&area.code).map(|id| &self.areas[id.0 as usize]).chain(areas.iter().filter(|a: &&Area| a.code == area.code));
             let overlap = others.into_iter().find(|other| other.overlaps(&area)).map(|other| other.name.clone());
             if let Some(other) = overlap {
                 let problem = AreaProblem::Overlap(other);
@@ -204,16 +210,6 @@ impl Build {
             self.areas.push(area);
         }
         groups
-    }
-
-    fn check_succession(&mut self, succession: &[Succession]) {
-        for edge in succession {
-            let known = self.versions(&edge.to).any(|id| self.areas[id.0 as usize].in_force(edge.date));
-            if !known {
-                let problem = AreaProblem::UnknownSuccessor(edge.to.clone());
-                self.errors.push(AreaError::new("areas/succession.csv", Some(&edge.from), problem));
-            }
-        }
     }
 
     /// One grid per (depth, layer), the deepest first, then the finest.

@@ -46,7 +46,8 @@ impl Edge {
             && y <= self.yb
             && self.min_x() <= x
             && x <= self.max_x()
-            && RobustKernel::orient2d(Coord { x: self.xa, y: self.ya }, Coord { x: self.xb, y: self.yb }, Coord { x, y }) == Orientation::Collinear
+            && RobustKernel::orient2d(Coord { x: self.xa, y: self.ya }, Coord { x: self.xb, y: self.yb }, Coord { x, y })
+                == Orientation::Collinear
     }
 
     pub fn min_x(&self) -> f64 {

@@ -143,7 +143,8 @@ impl Grid {
 
     fn add(&mut self, polygon: u32, edges: &[Edge], lists: &mut Vec<Vec<Candidate>>) {
         let (mx, my) = self.margins();
-        let (Some(west), Some(east)) = (edges.iter().map(Edge::min_x).reduce(f64::min), edges.iter().map(Edge::max_x).reduce(f64::max)) else {
+        let (Some(west), Some(east)) = (edges.iter().map(Edge::min_x).reduce(f64::min), edges.iter().map(Edge::max_x).reduce(f64::max))
+        else {
             return;
         };
         let cols = (self.col(west - mx), self.col(east + mx));
