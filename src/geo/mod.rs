@@ -1,10 +1,3 @@
-<<<<<<< HEAD
-//! (skeleton)
-use serde::{Deserialize, Serialize};
-/// Index of an area in an `AreaIndex`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct AreaId(pub u32);
-=======
 //! Where things are: areas as dated polygons, and which of them holds a point.
 //!
 //! Owns the [`AreaIndex`]: layers of polygons, the dated tree of areas, groups of areas, succession between areas, distances in metres.
@@ -34,4 +27,3 @@ mod tests;
 pub use area::{Area, AreaError, AreaId, AreaProblem, Group, GroupInput, Layer, LayerInput, Relation, Succession, date_at_midnight};
 pub use index::AreaIndex;
 pub use nearest::{Located, distance_m};
->>>>>>> geo

@@ -1,9 +1,3 @@
-<<<<<<< HEAD
-//! (skeleton)
-/// What the province knows of itself.
-#[derive(Debug, Default)]
-pub struct Registry {}
-=======
 //! What the province knows of itself, as files in one folder: areas, sources, sectors.
 //!
 //! Owns the file formats under `registry/` and the [`Registry`] they make.
@@ -103,4 +97,3 @@ impl Registry {
         }
     }
 }
->>>>>>> geo
