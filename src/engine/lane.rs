@@ -124,16 +124,22 @@ struct Facts<'a> {
 
 impl KeyFacts for Facts<'_> {
     fn area(&self, key: &Key, attribute: &str) -> Option<String> {
-        self.registry.area_attribute(key.area?, attribute)
+        let area = self.registry.areas.area(key.area?);
+        match attribute {
+            "name" => Some(area.name.clone()),
+            "code" => Some(area.code.clone()),
+            "level" => Some(area.level.clone()),
+            _ => None,
+        }
     }
 
     fn source_attribute(&self, source: &str, attribute: &str, at: Timestamp) -> Option<crate::registry::Attribute> {
-        self.registry.source_attribute(source, attribute, at)
+        self.registry.sources.get(source, at)?.attribute(attribute).cloned()
     }
 
     fn cadence(&self, pipeline: usize, window: usize, key: &Key, at: Timestamp) -> Option<Span> {
         let tag = self.pipelines[pipeline].windows[window].source_tag?;
-        self.registry.cadence(&key.tags[tag], at)
+        self.registry.sources.get(&key.tags[tag], at)?.cadence
     }
 }
 

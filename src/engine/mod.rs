@@ -12,6 +12,7 @@
 pub mod aggregate;
 pub mod alert;
 pub mod collect;
+pub mod completeness;
 pub mod counts;
 pub mod dedup;
 pub mod keys;

@@ -12,6 +12,7 @@
 
 use super::alert::{AlertBook, AlertBookSnapshot};
 use super::collect::{Collector, Part, PartWindow};
+use super::completeness::Heard;
 use super::counts::PartCounts;
 use super::dedup::{Seen, SeenState};
 use super::lane::{Core, Lane};
@@ -22,6 +23,7 @@ use super::window::{OpenWindow, OpenWindowState};
 use super::{AlertChange, Key, RowState};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The form of this data; raised when it changes in a way that older code would misread.
@@ -76,6 +78,7 @@ struct PartWindowState {
     atoms: Vec<u32>,
     announced: usize,
     open: Vec<OpenWindowState>,
+    heard: BTreeMap<Timestamp, BTreeSet<u32>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,6 +94,7 @@ struct MergedWindowsState {
     keys: Vec<Key>,
     local: Vec<Vec<u32>>,
     open: Vec<MergedState>,
+    heard: BTreeMap<Timestamp, Heard>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -223,6 +227,7 @@ impl Part {
             atoms: w.keys.atoms().to_vec(),
             announced: w.announced,
             open: w.open.iter().map(OpenWindow::save).collect(),
+            heard: w.heard.clone(),
         });
         PartState {
             watermark: self.watermark,
@@ -258,6 +263,7 @@ impl PartState {
                 window.keys.insert(&state.atoms[i * width..(i + 1) * width], Arc::new(key));
             }
             window.announced = state.announced;
+            window.heard = state.heard;
             window.open = state.open.into_iter().map(OpenWindow::restore).collect();
         }
         part.counts = PartCounts { partly_late, no_key, ..self.counts };
@@ -270,6 +276,7 @@ impl Pipe {
             keys: w.keys.keys.iter().map(|k| (**k).clone()).collect(),
             local: w.local.clone(),
             open: w.open.iter().map(|(start, m)| m.save(*start)).collect(),
+            heard: w.heard.clone(),
         });
         PipeState { parts: self.parts.clone(), windows: windows.collect(), frontier: self.frontier, settled: self.settled }
     }
@@ -288,6 +295,7 @@ impl PipeState {
                 windows.keys.intern(&Arc::new(key));
             }
             windows.local = state.local;
+            windows.heard = state.heard;
             for merged in state.open {
                 if merged.fired.is_none() {
                     windows.unfired.insert(merged.start);
