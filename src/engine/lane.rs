@@ -163,20 +163,35 @@ impl Lane {
         }
     }
 
-    /// One tick: `records` by partition, in offset order, exactly those below the tick's end offsets that were not taken yet.
-    pub fn step<'r>(&mut self, tick: &Tick, records: impl IntoIterator<Item = impl IntoIterator<Item = Record<'r>>>) -> Effects {
-        self.ensure_partitions(tick.partitions.len());
+    /// The records that follow belong to the tick of this time.
+    pub fn begin(&mut self, time: Timestamp, partitions: usize) {
+        self.ensure_partitions(partitions);
+        self.collectors.iter_mut().for_each(|c| c.begin_tick(time));
+    }
+
+    /// See [`Collector::take`].
+    pub fn take(&mut self, partition: usize, record: Record<'_>, until: Timestamp) -> Result<(), Timestamp> {
+        self.collectors[partition].take(&self.setup, record, until)
+    }
+
+    /// Closes the tick.
+    pub fn close(&mut self, tick: &Tick) -> Effects {
         let setup = self.setup.clone();
-        for (collector, records) in self.collectors.iter_mut().zip(records) {
-            collector.begin_tick(tick.time);
-            for record in records {
-                // bounded by offset, not by clock: always taken
-                let _ = collector.take(&setup, record, Timestamp::MAX);
-            }
-        }
         let at = tick.partitions.iter();
         let outputs = self.collectors.iter_mut().zip(at).map(|(c, at)| c.close_tick(&setup, tick.time, at)).collect();
         self.core.step(&setup, tick, outputs)
+    }
+
+    /// One tick: `records` by partition, in offset order, exactly those below the tick's end offsets that were not taken yet.
+    pub fn step<'r>(&mut self, tick: &Tick, records: impl IntoIterator<Item = impl IntoIterator<Item = Record<'r>>>) -> Effects {
+        self.begin(tick.time, tick.partitions.len());
+        for (partition, records) in records.into_iter().enumerate() {
+            for record in records {
+                // bounded by offset, not by clock: always taken
+                let _ = self.take(partition, record, Timestamp::MAX);
+            }
+        }
+        self.close(tick)
     }
 
     pub fn next_deadline(&self) -> Option<Timestamp> {

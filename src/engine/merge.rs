@@ -196,6 +196,11 @@ impl Merger {
         next
     }
 
+    /// Rows wait for the next tick.
+    pub fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
     /// Open windows and their entries, for bounds and figures.
     pub fn size(&self) -> (usize, usize) {
         let windows = self.pipes.iter().flat_map(|p| &p.windows);

@@ -108,26 +108,33 @@ pub(super) struct MergedState {
     pub published: Vec<Published>,
 }
 
-impl Lane {
-    pub fn save(&self) -> LaneState {
-        let pipelines = self.setup.pipelines.iter();
+impl Core {
+    /// The whole lane, given its partitions.
+    pub fn save(&self, setup: &Setup, partitions: Vec<PartitionState>) -> LaneState {
+        let pipelines = setup.pipelines.iter();
         LaneState {
             format: FORMAT,
-            setup: self.setup.version.clone(),
+            setup: setup.version.clone(),
             pipelines: pipelines
                 .map(|p| PipelineName {
                     name: p.name.clone(),
                     windows: p.windows.iter().map(|w| (w.measurement.clone(), w.version.clone())).collect(),
                 })
                 .collect(),
-            partitions: self.collectors.iter().map(Collector::save).collect(),
-            pipes: self.core.merger.pipes.iter().map(Pipe::save).collect(),
-            owed: self.core.merger.owed.iter().copied().collect(),
-            rules: self.core.rules.snapshot(),
-            book: self.core.book.snapshot(),
-            pending: self.core.pending.clone(),
-            now: self.core.now,
+            partitions,
+            pipes: self.merger.pipes.iter().map(Pipe::save).collect(),
+            owed: self.merger.owed.iter().copied().collect(),
+            rules: self.rules.snapshot(),
+            book: self.book.snapshot(),
+            pending: self.pending.clone(),
+            now: self.now,
         }
+    }
+}
+
+impl Lane {
+    pub fn save(&self) -> LaneState {
+        self.core.save(&self.setup, self.collectors.iter().map(Collector::save).collect())
     }
 
     /// Puts saved state under a setup. Windows that the setup no longer has as they were are fired incomplete by the lane they were
@@ -185,7 +192,7 @@ impl Places {
 }
 
 impl Collector {
-    fn save(&self) -> PartitionState {
+    pub fn save(&self) -> PartitionState {
         PartitionState {
             next_offset: self.next_offset,
             clock: self.clock,
@@ -305,12 +312,5 @@ impl PipeState {
             pipe.windows[to] = windows;
         }
         pipe
-    }
-}
-
-/// The core alone: a file run has its collectors elsewhere.
-impl Core {
-    pub fn time(&self) -> Option<Timestamp> {
-        self.now
     }
 }
