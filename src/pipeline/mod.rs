@@ -10,6 +10,8 @@
 //! Called by: engine (runs them), server (catalog), cli (`ioc check`). Made by: compile.rs from spec.rs and expr.rs.
 
 pub mod expr;
+pub mod mistake;
+pub mod yaml;
 
 use crate::time::{Alignment, Span};
 use expr::Program;
