@@ -21,10 +21,9 @@ use std::ops::Range;
 pub struct Text {
     pub at: Place,
     pub value: String,
+    /// From its first character on; of a block scalar without the line of `|` or `>`.
     raw: String,
     quoted: Option<char>,
-    /// A block scalar (`|`, `>`): the text begins on the next line.
-    block: bool,
 }
 
 impl Text {
@@ -65,13 +64,6 @@ impl Text {
         if self.quoted.is_some() {
             chars.next();
             out.push(Written::Skip(1));
-        } else if self.block {
-            for c in chars.by_ref() {
-                if c == '\n' {
-                    out.push(Written::Break);
-                    break;
-                }
-            }
         }
         while let Some(c) = chars.next() {
             match (c, self.quoted) {
@@ -244,8 +236,7 @@ impl<'s> Reader<'s, '_> {
             ScalarStyle::DoubleQuoted => Some('"'),
             _ => None,
         };
-        let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-        Text { at: place(&span.start), value: value.to_owned(), raw: self.source.get(raw).unwrap_or("").to_owned(), quoted, block }
+        Text { at: place(&span.start), value: value.to_owned(), raw: self.source.get(raw).unwrap_or("").to_owned(), quoted }
     }
 }
 
