@@ -1,4 +1,5 @@
 //! `ioc`: an event-stream processor for an Intelligent Operations Center.
+pub mod disk;
 pub mod engine;
 pub mod event;
 pub mod geo;

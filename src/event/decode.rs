@@ -43,6 +43,13 @@ impl Decoder {
     }
     /// Structured CloudEvents JSON.
     pub fn decode<'a>(&'a mut self, _bytes: &'a [u8]) -> Result<Event<'a>, Box<Rejected>> {
-        Err(Box::new(Rejected { reason: super::Reason::Bytes, what: "syntax".into(), path: String::new(), at: 0, detail: String::new(), source: None }))
+        Err(Box::new(Rejected {
+            reason: super::Reason::Bytes,
+            what: "syntax".into(),
+            path: String::new(),
+            at: 0,
+            detail: String::new(),
+            source: None,
+        }))
     }
 }
