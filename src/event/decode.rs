@@ -234,7 +234,3 @@ impl TypeId {
         self != TypeId::UNKNOWN
     }
 }
-impl Decoder {
-    pub fn decode_binary<'a, 'h>(&'a mut self, _headers: impl Iterator<Item = (&'h str, &'h [u8])>, body: &'a [u8]) -> Result<Event<'a>, Box<Rejected>> { self.decode(body) }
-}
-pub fn judge_time(_t: crate::time::Timestamp, _b: Option<crate::time::Timestamp>, _a: crate::time::Span, _h: Option<crate::time::Span>) -> Option<Rejected> { None }

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Doors: where records come from. Kafka, the embedded log and files; the HTTP door writes into one of the first two.
 //!
 //! Owns: what a reader of a log gives the driver: [`Fetched`], [`PartitionName`], [`PartitionStatus`], [`Reader`].
@@ -56,3 +57,8 @@ pub struct Lost {
     pub from: u64,
     pub to: u64,
 }
+=======
+//! (skeleton)
+
+pub mod log;
+>>>>>>> disk

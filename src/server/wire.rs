@@ -44,11 +44,20 @@ pub struct Resume {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
     /// Answer to the client's hello: who you are and what follows. `resumed`: updates continue after `resume.seq`; else a snapshot comes next.
-    Hello { protocol: u32, server: String, epoch: String, resumed: bool, me: Me },
+    Hello {
+        protocol: u32,
+        server: String,
+        epoch: String,
+        resumed: bool,
+        me: Me,
+    },
     Snapshot(Snapshot),
     Update(Update),
     /// The last frame before the server closes.
-    Bye { reason: ByeReason, detail: String },
+    Bye {
+        reason: ByeReason,
+        detail: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
