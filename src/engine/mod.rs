@@ -41,6 +41,9 @@ pub struct Tick {
     pub actions: Vec<Action>,
 }
 
+/// Nanoseconds since 1970: tick time as files keep it.
+pub type TickTime = i64;
+
 /// What a tick says of one partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PartitionTick {

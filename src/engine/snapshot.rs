@@ -15,7 +15,7 @@ use super::collect::{Collector, Part, PartWindow};
 use super::completeness::Heard;
 use super::counts::PartCounts;
 use super::dedup::{Seen, SeenState};
-use super::lane::{Core, Lane};
+use super::lane::{Core, Facts, Lane};
 use super::merge::{Merged, MergedWindows, PartColumns, Pipe, Published, View};
 use super::rule::{Rules, RulesSnapshot};
 use super::setup::Setup;
@@ -25,6 +25,17 @@ use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// State that this program cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("the state has format {0}, this program reads format {FORMAT}: start the program that wrote it, or rebuild from the log")]
+    Format(u32),
+    #[error(transparent)]
+    Rules(#[from] super::rule::Unreadable),
+    #[error(transparent)]
+    Book(#[from] super::alert::UnreadableBook),
+}
 
 /// The form of this data; raised when it changes in a way that older code would misread.
 pub const FORMAT: u32 = 1;
@@ -139,7 +150,10 @@ impl Lane {
 
     /// Puts saved state under a setup. Windows that the setup no longer has as they were are fired incomplete by the lane they were
     /// saved from before it is given up (`Lane::retire`), so they are simply left out here.
-    pub fn restore(setup: Arc<Setup>, state: LaneState) -> Lane {
+    pub fn restore(setup: Arc<Setup>, state: LaneState) -> Result<Lane, RestoreError> {
+        if state.format != FORMAT {
+            return Err(RestoreError::Format(state.format));
+        }
         let places = Places::of(&setup, &state.pipelines);
         let mut lane = Lane::new(setup.clone());
         lane.collectors = state.partitions.into_iter().enumerate().map(|(i, p)| p.restore(&setup, &places, i as u32)).collect();
@@ -153,13 +167,14 @@ impl Lane {
                 lane.core.merger.owed.insert((p, w, start));
             }
         }
-        let (rules, mut changed) = Rules::restore(state.rules, &setup.pipelines);
+        let facts = Facts { registry: &setup.registry, at: state.now.unwrap_or(Timestamp(0)) };
+        let (rules, orphans) = Rules::restore(state.rules, &setup.pipelines, &facts)?;
         lane.core.rules = rules;
-        lane.core.book = AlertBook::restore(state.book);
+        lane.core.book = AlertBook::restore(state.book, &setup.pipelines, &facts)?;
         lane.core.pending = state.pending;
-        lane.core.pending.append(&mut changed);
+        lane.core.pending.extend(orphans.into_iter().map(|o| o.at_tick(0)));
         lane.core.now = state.now;
-        lane
+        Ok(lane)
     }
 }
 

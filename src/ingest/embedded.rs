@@ -97,7 +97,7 @@ impl EmbeddedReader {
                     part.buffer.push_back(Fetched {
                         offset: record.offset,
                         broker_time: (topic.clock == ClockKind::Broker).then_some(record.broker_time),
-                        headers: record.headers.into_iter().map(|(name, value)| (name, value.to_vec())).collect(),
+                        headers: record.headers.into_iter().map(|(name, value)| (name.into(), value.to_vec())).collect(),
                         value: record.value.to_vec(),
                     });
                 }

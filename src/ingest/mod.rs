@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Doors: where records come from. Kafka, the embedded log and files; the HTTP door writes into one of the first two.
 //!
 //! Owns: what a reader of a log gives the driver: [`Fetched`], [`PartitionName`], [`PartitionStatus`], [`Reader`].
@@ -9,6 +8,13 @@
 //! 2. What cannot be read is said: unassigned, unconfirmed, lost; never skipped silently (D1).
 //!
 //! Called by: driver, app.
+
+pub mod embedded;
+pub mod file;
+pub mod kafka;
+pub mod log;
+mod mapped;
+pub mod reader;
 
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -57,8 +63,3 @@ pub struct Lost {
     pub from: u64,
     pub to: u64,
 }
-=======
-//! (skeleton)
-
-pub mod log;
->>>>>>> disk

@@ -12,6 +12,7 @@
 pub mod compile;
 pub mod expr;
 pub mod mistake;
+pub mod schemas;
 pub mod spec;
 pub mod yaml;
 

@@ -19,6 +19,7 @@ pub mod hub;
 mod page;
 mod parts;
 pub mod scope;
+pub mod views;
 pub mod wire;
 mod ws;
 
