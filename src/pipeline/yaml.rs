@@ -12,7 +12,7 @@
 //!
 //! Called by: spec, map.
 
-use super::mistake::{Place, Report};
+use super::mistake::{Place, Report, char_boundary};
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ impl Text {
     ///
     /// Folding turns line breaks and indentation into spaces, so places are found by counting what is not white space.
     pub fn place(&self, offset: usize) -> Place {
-        let offset = self.value.floor_char_boundary(offset.min(self.value.len()));
+        let offset = char_boundary(&self.value, offset);
         let solid = |c: &char| !c.is_whitespace();
         let before = self.value[..offset].chars().filter(solid).count();
         // an offset at white space or the end belongs right behind what stands before it
@@ -172,7 +172,10 @@ impl<'s> Reader<'s, '_> {
                 Some(Ok(event)) => return Some(event),
                 Some(Err(error)) => {
                     let at = Place { line: (error.marker().line() as u32).max(1), column: error.marker().col() as u32 + 1 };
-                    self.report.add(at, format!("not YAML: {}", error.info()));
+                    self.report.add(
+                        at,
+                        format!("not YAML: {}; look at brackets, quotes and indentation here and in the line before", error.info()),
+                    );
                     return None;
                 }
                 None => return Some((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
