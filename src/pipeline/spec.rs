@@ -169,6 +169,7 @@ fn read_window(node: &Node, report: &mut Report) -> Option<WindowYaml> {
 fn read_by(node: &Node, report: &mut Report) -> Option<ByYaml> {
     match &node.kind {
         NodeKind::Scalar(text) => Some(ByYaml::Path(text.clone())),
+        NodeKind::Unread => None,
         NodeKind::Map(entries) => match entries.as_slice() {
             [(name, Node { kind: NodeKind::Scalar(text), .. })] => Some(ByYaml::Named(name.clone(), text.clone())),
             _ => {
@@ -263,6 +264,9 @@ impl<'n> Keys<'n> {
     /// Reports what is no mapping and keys that `what` does not have. `later`: keys with the message that they come later ("" is silent).
     pub fn open(node: &'n Node, what: &str, allowed: &[&str], later: &[(&str, &str)], report: &mut Report) -> Option<Keys<'n>> {
         let NodeKind::Map(entries) = &node.kind else {
+            if node.kind == NodeKind::Unread {
+                return None;
+            }
             report.add(node.at, format!("{what} is a mapping of keys to values, not {}", node.describe()));
             return None;
         };
@@ -302,6 +306,7 @@ impl<'n> Keys<'n> {
         let node = self.get(key)?;
         match &node.kind {
             NodeKind::Scalar(text) => Some(text.clone()),
+            NodeKind::Unread => None,
             NodeKind::Null => {
                 report.add(self.place(key), format!("`{key}` is empty: give it a value or remove it"));
                 None
@@ -322,7 +327,7 @@ impl<'n> Keys<'n> {
 
     pub fn list(&self, key: &str, report: &mut Report) -> &'n [Node] {
         match self.get(key).map(|n| (&n.kind, n)) {
-            None => &[],
+            None | Some((NodeKind::Unread, _)) => &[],
             Some((NodeKind::List(list), _)) => list,
             Some((_, node)) => {
                 let help = match &node.kind {
@@ -342,6 +347,7 @@ impl<'n> Keys<'n> {
         for node in self.list(key, report) {
             match &node.kind {
                 NodeKind::Scalar(text) => names.push(text.clone()),
+                NodeKind::Unread => {}
                 _ => report.add(node.at, format!("`{key}` lists names, not {}", node.describe())),
             }
         }
@@ -352,11 +358,18 @@ impl<'n> Keys<'n> {
     pub fn entries(&self, key: &str, what: &str, report: &mut Report) -> Vec<(Text, Text)> {
         let mut out = Vec::new();
         match self.get(key).map(|n| (&n.kind, n)) {
-            None => {}
+            None | Some((NodeKind::Unread, _)) => {}
             Some((NodeKind::Map(entries), _)) => {
                 for (name, node) in entries {
                     match &node.kind {
                         NodeKind::Scalar(text) => out.push((name.clone(), text.clone())),
+                        NodeKind::Unread => {}
+                        NodeKind::Null if name.value.contains(['(', ')', '"']) => {
+                            report.add(
+                                name.at,
+                                format!("`{}` is no name: inside `{{…}}` an expression with commas needs quotes", name.value),
+                            );
+                        }
                         _ => report.add(name.at, format!("`{}` is {}: {what}", name.value, node.describe())),
                     }
                 }

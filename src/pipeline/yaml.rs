@@ -111,6 +111,8 @@ pub struct Node {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum NodeKind {
+    /// Its mistake has been reported: nothing more is said of it.
+    Unread,
     Null,
     Scalar(Text),
     List(Vec<Node>),
@@ -121,7 +123,7 @@ impl Node {
     /// "a list", for messages.
     pub fn describe(&self) -> &'static str {
         match self.kind {
-            NodeKind::Null => "nothing",
+            NodeKind::Null | NodeKind::Unread => "nothing",
             NodeKind::Scalar(_) => "a single value",
             NodeKind::List(_) => "a list",
             NodeKind::Map(_) => "a mapping",
@@ -174,7 +176,7 @@ impl<'s> Reader<'s, '_> {
                     let at = Place { line: (error.marker().line() as u32).max(1), column: error.marker().col() as u32 + 1 };
                     self.report.add(
                         at,
-                        format!("not YAML: {}; look at brackets, quotes and indentation here and in the line before", error.info()),
+                        format!("not YAML: {}; look at brackets, indentation and quotes here and in the line before (an expression with `: `, ` #` or a first `!` needs quotes)", error.info()),
                     );
                     return None;
                 }
@@ -186,7 +188,13 @@ impl<'s> Reader<'s, '_> {
     fn node(&mut self, event: Event<'s>, span: Span) -> Option<Node> {
         let at = place(&span.start);
         let kind = match event {
-            Event::Scalar(value, style, ..) => {
+            Event::Scalar(value, style, _, tag) => {
+                if tag.is_some() {
+                    let at = span.tag_span().map_or(at, |t| place(&t.start));
+                    self.report
+                        .add(at, "a value that begins with `!` is a YAML tag: put the expression in quotes, as in \"!known(speed)\"");
+                    return Some(Node { at, kind: NodeKind::Unread });
+                }
                 let plain_null = style == ScalarStyle::Plain && matches!(&*value, "" | "~" | "null" | "Null" | "NULL");
                 if plain_null { NodeKind::Null } else { NodeKind::Scalar(self.text(&value, style, &span)) }
             }
@@ -202,7 +210,7 @@ impl<'s> Reader<'s, '_> {
             Event::MappingStart(..) => NodeKind::Map(self.entries()?),
             Event::Alias(_) => {
                 self.report.add(at, "aliases (`*name`) are not available: write the value out");
-                NodeKind::Null
+                NodeKind::Unread
             }
             _ => NodeKind::Null,
         };
