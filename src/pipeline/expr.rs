@@ -21,7 +21,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use compile::{FUNCTIONS, Found, Scope, Unresolved, compile, compile_ast};
+pub use compile::{FUNCTIONS, Found, Resolver, Scope, Unresolved, compile, compile_ast};
 use op::Op;
 use std::borrow::Cow;
 use std::fmt;

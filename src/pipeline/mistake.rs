@@ -78,10 +78,25 @@ pub fn sorted(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
 }
 
 /// The candidate that `name` was probably meant to be: within one edit per three characters, at least one; ties: the first.
+/// Segments before a dot that both share do not count: `data.wind` is not nearly `data.lane`.
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let bound = (name.chars().count() / 3).max(1);
-    let scored = candidates.into_iter().filter(|c| *c != name).map(|c| (strsim::damerau_levenshtein(name, c), c));
-    scored.filter(|(d, _)| *d <= bound).min_by_key(|(d, _)| *d).map(|(_, c)| c.to_owned())
+    let score = |candidate: &'a str| {
+        let (mut a, mut b) = (name, candidate);
+        while let (Some((head, rest)), Some((other, other_rest))) = (a.split_once('.'), b.split_once('.'))
+            && head == other
+        {
+            (a, b) = (rest, other_rest);
+        }
+        let distance = strsim::damerau_levenshtein(a, b);
+        (distance > 0 && distance <= (a.chars().count() / 3).max(1)).then_some((distance, candidate))
+    };
+    candidates.into_iter().filter_map(score).min_by_key(|(d, _)| *d).map(|(_, c)| c.to_owned())
+}
+
+/// The last place at or before a byte where a character begins.
+pub fn char_boundary(text: &str, byte: usize) -> usize {
+    let byte = byte.min(text.len());
+    (0..=byte).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
 /// "`a`, `b` or `c`".

@@ -113,12 +113,12 @@ pub fn read_pipeline(root: &Node, report: &mut Report) -> Option<PipelineSpec> {
         windows: keys.list("windows", report).iter().filter_map(|n| read_window(n, report)).collect(),
         alerts: keys.list("alerts", report).iter().filter_map(|n| read_alert(n, report)).collect(),
     };
-    if keys.get("from").is_none() {
+    if keys.missing("from") {
         report.add(root.at, "the pipeline names no event types: write `from: [traffic.loop]`");
-    } else if spec.from.is_empty() && keys.list("from", &mut Report::new("")).is_empty() {
+    } else if matches!(keys.get("from").map(|n| &n.kind), Some(NodeKind::List(l)) if l.is_empty()) {
         report.add(keys.place("from"), "`from` is empty: name the event types that this pipeline reads");
     }
-    if keys.get("windows").is_none() {
+    if matches!(keys.get("windows").map(|n| &n.kind), Some(NodeKind::List(l)) if l.is_empty()) || keys.missing("windows") {
         report.add(root.at, "the pipeline has no windows: write `windows:` and a list of measurements");
     }
     Some(spec)
@@ -144,14 +144,14 @@ fn read_window(node: &Node, report: &mut Report) -> Option<WindowYaml> {
             every
         }
         None => {
-            if keys.get("every").is_none() && ["period", "gap", "gauge"].iter().all(|k| keys.get(k).is_none()) {
+            if keys.missing("every") && ["period", "gap", "gauge"].iter().all(|k| keys.get(k).is_none()) {
                 report.add(node.at, "the window has no length: write `every: 1m`");
             }
             None
         }
     };
     let fields = keys.entries("fields", "`fields` is a mapping of names to aggregates, as in `vehicles: sum(data.count)`", report);
-    if keys.get("fields").is_none() {
+    if matches!(keys.get("fields").map(|n| &n.kind), Some(NodeKind::Map(m)) if m.is_empty()) || keys.missing("fields") {
         report.add(node.at, "the window has no fields: write `fields:` and names with aggregates, as in `vehicles: sum(data.count)`");
     }
     Some(WindowYaml {
@@ -169,6 +169,7 @@ fn read_window(node: &Node, report: &mut Report) -> Option<WindowYaml> {
 fn read_by(node: &Node, report: &mut Report) -> Option<ByYaml> {
     match &node.kind {
         NodeKind::Scalar(text) => Some(ByYaml::Path(text.clone())),
+        NodeKind::Unread => None,
         NodeKind::Map(entries) => match entries.as_slice() {
             [(name, Node { kind: NodeKind::Scalar(text), .. })] => Some(ByYaml::Named(name.clone(), text.clone())),
             _ => {
@@ -221,7 +222,9 @@ fn read_title(keys: &Keys<'_>, node: &Node, report: &mut Report) -> (Option<Text
     let help = "write `title: {vi: \"…\", en: \"…\"}`";
     match keys.get("title") {
         None => {
-            report.add(node.at, format!("the alert has no title: {help}"));
+            if keys.missing("title") {
+                report.add(node.at, format!("the alert has no title: {help}"));
+            }
             (None, None)
         }
         Some(title) => match Keys::open(title, "a title", &["vi", "en"], &[], report) {
@@ -253,15 +256,21 @@ fn read_severity(text: &Text, report: &mut Report) -> Option<Severity> {
 pub struct Keys<'n> {
     at: Place,
     entries: &'n [(Text, Node)],
+    /// Keys that an unknown key was probably meant to be: they are not missing too.
+    meant: Vec<String>,
 }
 
 impl<'n> Keys<'n> {
     /// Reports what is no mapping and keys that `what` does not have. `later`: keys with the message that they come later ("" is silent).
     pub fn open(node: &'n Node, what: &str, allowed: &[&str], later: &[(&str, &str)], report: &mut Report) -> Option<Keys<'n>> {
         let NodeKind::Map(entries) = &node.kind else {
+            if node.kind == NodeKind::Unread {
+                return None;
+            }
             report.add(node.at, format!("{what} is a mapping of keys to values, not {}", node.describe()));
             return None;
         };
+        let mut meant = Vec::new();
         for (key, _) in entries {
             let name = key.value.as_str();
             match later.iter().find(|(k, _)| *k == name) {
@@ -271,15 +280,21 @@ impl<'n> Keys<'n> {
                 None => {
                     let next = closest(name, allowed.iter().copied());
                     let keys = if next.is_some() { String::new() } else { format!(": it has {}", allowed.join(", ")) };
+                    meant.extend(next.clone());
                     report.suggest(key.at, format!("{what} has no key `{name}`{keys}"), next);
                 }
             }
         }
-        Some(Keys { at: node.at, entries })
+        Some(Keys { at: node.at, entries, meant })
     }
 
     pub fn get(&self, key: &str) -> Option<&'n Node> {
         self.entries.iter().find(|(k, _)| k.value == key).map(|(_, n)| n)
+    }
+
+    /// Neither there nor misspelt.
+    pub fn missing(&self, key: &str) -> bool {
+        self.get(key).is_none() && !self.meant.iter().any(|m| m == key)
     }
 
     /// The place of a key, else of the mapping.
@@ -291,6 +306,7 @@ impl<'n> Keys<'n> {
         let node = self.get(key)?;
         match &node.kind {
             NodeKind::Scalar(text) => Some(text.clone()),
+            NodeKind::Unread => None,
             NodeKind::Null => {
                 report.add(self.place(key), format!("`{key}` is empty: give it a value or remove it"));
                 None
@@ -303,7 +319,7 @@ impl<'n> Keys<'n> {
     }
 
     pub fn required(&self, key: &str, missing: &str, report: &mut Report) -> Option<Text> {
-        if self.get(key).is_none() {
+        if self.missing(key) {
             report.add(self.at, missing);
         }
         self.text(key, report)
@@ -311,13 +327,15 @@ impl<'n> Keys<'n> {
 
     pub fn list(&self, key: &str, report: &mut Report) -> &'n [Node] {
         match self.get(key).map(|n| (&n.kind, n)) {
-            None => &[],
+            None | Some((NodeKind::Unread, _)) => &[],
             Some((NodeKind::List(list), _)) => list,
             Some((_, node)) => {
-                report.add(
-                    if node.kind == NodeKind::Null { self.place(key) } else { node.at },
-                    format!("`{key}` is a list, not {}", node.describe()),
-                );
+                let help = match &node.kind {
+                    NodeKind::Scalar(text) => format!(": write `{key}: [{}]`", text.value),
+                    _ => String::new(),
+                };
+                let at = if node.kind == NodeKind::Null { self.place(key) } else { node.at };
+                report.add(at, format!("`{key}` is a list, not {}{help}", node.describe()));
                 &[]
             }
         }
@@ -329,6 +347,7 @@ impl<'n> Keys<'n> {
         for node in self.list(key, report) {
             match &node.kind {
                 NodeKind::Scalar(text) => names.push(text.clone()),
+                NodeKind::Unread => {}
                 _ => report.add(node.at, format!("`{key}` lists names, not {}", node.describe())),
             }
         }
@@ -339,11 +358,18 @@ impl<'n> Keys<'n> {
     pub fn entries(&self, key: &str, what: &str, report: &mut Report) -> Vec<(Text, Text)> {
         let mut out = Vec::new();
         match self.get(key).map(|n| (&n.kind, n)) {
-            None => {}
+            None | Some((NodeKind::Unread, _)) => {}
             Some((NodeKind::Map(entries), _)) => {
                 for (name, node) in entries {
                     match &node.kind {
                         NodeKind::Scalar(text) => out.push((name.clone(), text.clone())),
+                        NodeKind::Unread => {}
+                        NodeKind::Null if name.value.contains(['(', ')', '"']) => {
+                            report.add(
+                                name.at,
+                                format!("`{}` is no name: inside `{{…}}` an expression with commas needs quotes", name.value),
+                            );
+                        }
                         _ => report.add(name.at, format!("`{}` is {}: {what}", name.value, node.describe())),
                     }
                 }

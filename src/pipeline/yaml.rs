@@ -12,7 +12,7 @@
 //!
 //! Called by: spec, map.
 
-use super::mistake::{Place, Report};
+use super::mistake::{Place, Report, char_boundary};
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ impl Text {
     ///
     /// Folding turns line breaks and indentation into spaces, so places are found by counting what is not white space.
     pub fn place(&self, offset: usize) -> Place {
-        let offset = self.value.floor_char_boundary(offset.min(self.value.len()));
+        let offset = char_boundary(&self.value, offset);
         let solid = |c: &char| !c.is_whitespace();
         let before = self.value[..offset].chars().filter(solid).count();
         // an offset at white space or the end belongs right behind what stands before it
@@ -111,6 +111,8 @@ pub struct Node {
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum NodeKind {
+    /// Its mistake has been reported: nothing more is said of it.
+    Unread,
     Null,
     Scalar(Text),
     List(Vec<Node>),
@@ -121,7 +123,7 @@ impl Node {
     /// "a list", for messages.
     pub fn describe(&self) -> &'static str {
         match self.kind {
-            NodeKind::Null => "nothing",
+            NodeKind::Null | NodeKind::Unread => "nothing",
             NodeKind::Scalar(_) => "a single value",
             NodeKind::List(_) => "a list",
             NodeKind::Map(_) => "a mapping",
@@ -172,7 +174,10 @@ impl<'s> Reader<'s, '_> {
                 Some(Ok(event)) => return Some(event),
                 Some(Err(error)) => {
                     let at = Place { line: (error.marker().line() as u32).max(1), column: error.marker().col() as u32 + 1 };
-                    self.report.add(at, format!("not YAML: {}", error.info()));
+                    self.report.add(
+                        at,
+                        format!("not YAML: {}; look at brackets, indentation and quotes here and in the line before (an expression with `: `, ` #` or a first `!` needs quotes)", error.info()),
+                    );
                     return None;
                 }
                 None => return Some((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
@@ -183,7 +188,13 @@ impl<'s> Reader<'s, '_> {
     fn node(&mut self, event: Event<'s>, span: Span) -> Option<Node> {
         let at = place(&span.start);
         let kind = match event {
-            Event::Scalar(value, style, ..) => {
+            Event::Scalar(value, style, _, tag) => {
+                if tag.is_some() {
+                    let at = span.tag_span().map_or(at, |t| place(&t.start));
+                    self.report
+                        .add(at, "a value that begins with `!` is a YAML tag: put the expression in quotes, as in \"!known(speed)\"");
+                    return Some(Node { at, kind: NodeKind::Unread });
+                }
                 let plain_null = style == ScalarStyle::Plain && matches!(&*value, "" | "~" | "null" | "Null" | "NULL");
                 if plain_null { NodeKind::Null } else { NodeKind::Scalar(self.text(&value, style, &span)) }
             }
@@ -199,7 +210,7 @@ impl<'s> Reader<'s, '_> {
             Event::MappingStart(..) => NodeKind::Map(self.entries()?),
             Event::Alias(_) => {
                 self.report.add(at, "aliases (`*name`) are not available: write the value out");
-                NodeKind::Null
+                NodeKind::Unread
             }
             _ => NodeKind::Null,
         };

@@ -12,7 +12,7 @@
 use super::super::expr::syntax::{Ast, Binary, Kind};
 use super::super::expr::{ExprError, Found, Program, Scope, Unresolved, ValueType};
 use super::super::mistake::{closest, listed};
-use super::super::spec::AlertYaml;
+use super::super::spec::{AlertYaml, ByYaml, WindowYaml};
 use super::super::yaml::Text;
 use super::super::{RuleLimit, RuleSpec, RuleVar, Template, TemplatePart, WindowSpec};
 use super::window::is_aggregate;
@@ -21,11 +21,17 @@ use std::ops::Range;
 
 struct RuleScope<'a> {
     window: &'a WindowSpec,
+    /// Fields and keys of the window that have mistakes of their own: no more is said of them.
+    broken: &'a [String],
     known: &'a Known,
     vars: &'a mut Vec<RuleVar>,
 }
 
 impl RuleScope<'_> {
+    fn is_broken(&self, path: &str) -> bool {
+        self.broken.iter().any(|b| b == path || path.split('.').next() == Some(b))
+    }
+
     fn resolve(&self, path: &str) -> Result<(RuleVar, ValueType), Unresolved> {
         if let Some(i) = self.window.fields.iter().position(|f| f.name == path) {
             return Ok((RuleVar::Field(i), ValueType::Num));
@@ -89,6 +95,9 @@ impl RuleScope<'_> {
 
 impl Scope for RuleScope<'_> {
     fn variable(&mut self, path: &str) -> Result<Found, Unresolved> {
+        if self.is_broken(path) {
+            return Ok(Found::Absent);
+        }
         let (var, kind) = self.resolve(path)?;
         let slot = self.vars.iter().position(|v| *v == var).unwrap_or_else(|| {
             self.vars.push(var);
@@ -132,18 +141,35 @@ impl Compiler<'_> {
         let name = yaml.alert.as_ref().and_then(|t| self.name(t, "an alert"));
         self.check_sop(yaml);
         let (index, window) = self.rule_window(yaml, windows)?;
+        let declared = self.spec.windows.iter().find(|w| w.measurement.as_ref().is_some_and(|m| m.value == window.measurement))?;
+        let broken = broken_names(declared, window);
         if yaml.early && window.early.is_none() {
             let what =
                 format!("`early: true` needs early rows, and `{}` has none: give that window `early: 10s` or the like", window.measurement);
             self.report.add(yaml.at, what);
         }
+        let known = self.known;
         let mut vars = Vec::new();
         let mut limits = Vec::new();
-        let when = yaml.when.as_ref().and_then(|t| self.rule_condition(t, window, &mut vars, &mut limits, false));
-        let until = yaml.until.as_ref().and_then(|t| self.rule_condition(t, window, &mut vars, &mut limits, true));
+        let when = yaml
+            .when
+            .as_ref()
+            .and_then(|t| self.rule_condition(t, &mut RuleScope { window, broken: &broken, known, vars: &mut vars }, &mut limits, false));
+        let until = yaml
+            .until
+            .as_ref()
+            .and_then(|t| self.rule_condition(t, &mut RuleScope { window, broken: &broken, known, vars: &mut vars }, &mut limits, true));
         let title = Template {
-            vi: yaml.vi.as_ref().map(|t| self.template(t, window)).unwrap_or_default(),
-            en: yaml.en.as_ref().map(|t| self.template(t, window)).unwrap_or_default(),
+            vi: yaml
+                .vi
+                .as_ref()
+                .map(|t| self.template(t, &RuleScope { window, broken: &broken, known, vars: &mut Vec::new() }))
+                .unwrap_or_default(),
+            en: yaml
+                .en
+                .as_ref()
+                .map(|t| self.template(t, &RuleScope { window, broken: &broken, known, vars: &mut Vec::new() }))
+                .unwrap_or_default(),
         };
         let (name, when, severity) = (name?, when?, yaml.severity?);
         let mut version = Version::of("rule");
@@ -198,27 +224,19 @@ impl Compiler<'_> {
         None
     }
 
-    fn rule_condition(
-        &mut self,
-        text: &Text,
-        window: &WindowSpec,
-        vars: &mut Vec<RuleVar>,
-        limits: &mut Vec<RuleLimit>,
-        until: bool,
-    ) -> Option<Program> {
+    fn rule_condition(&mut self, text: &Text, scope: &mut RuleScope<'_>, limits: &mut Vec<RuleLimit>, until: bool) -> Option<Program> {
         let ast = self.parse(text)?;
-        let known = self.known;
-        let program = self.compile(text, &ast, &text.value, &mut RuleScope { window, known, vars })?;
+        let program = self.compile(text, &ast, &text.value, scope)?;
         let what = if until { "`until`" } else { "`when`" };
         if !self.expect_truth(text, &ast, &program, what) {
             return None;
         }
-        find_limits(&ast, window, until, limits);
+        find_limits(&ast, scope.window, until, limits);
         Some(program)
     }
 
     /// "Dòng xe đứng tại {area.name}"; `{{` and `}}` are braces.
-    fn template(&mut self, text: &Text, window: &WindowSpec) -> Vec<TemplatePart> {
+    fn template(&mut self, text: &Text, scope: &RuleScope<'_>) -> Vec<TemplatePart> {
         let mut parts = Vec::new();
         let mut plain = String::new();
         let value = &text.value;
@@ -234,8 +252,8 @@ impl Compiler<'_> {
                     return parts;
                 };
                 let path = rest[1..end].trim();
-                let known = self.known;
-                match (RuleScope { window, known, vars: &mut Vec::new() }).resolve(path) {
+                match scope.resolve(path) {
+                    Err(_) if scope.is_broken(path) => {}
                     Ok((var, _)) => {
                         if !plain.is_empty() {
                             parts.push(TemplatePart::Text(std::mem::take(&mut plain)));
@@ -258,6 +276,16 @@ impl Compiler<'_> {
         }
         parts
     }
+}
+
+/// Declared, but not there because of mistakes.
+fn broken_names(yaml: &WindowYaml, window: &WindowSpec) -> Vec<String> {
+    let fields = yaml.fields.iter().map(|(name, _)| name.value.as_str()).filter(|n| !window.fields.iter().any(|f| f.name == **n));
+    let keys = yaml.by.iter().filter_map(|by| match by {
+        ByYaml::Path(text) => text.value.rsplit('.').next(),
+        ByYaml::Named(name, _) => Some(name.value.as_str()),
+    });
+    fields.chain(keys.filter(|n| !window.tags.iter().any(|t| t == n))).map(str::to_owned).collect()
 }
 
 /// Comparisons of a field with a number among the conditions that `&&` and `||` join.

@@ -149,6 +149,10 @@ impl Compiler<'_> {
                 false => None,
             });
         }
+        // nothing can be checked against a window without fields
+        if yaml.fields.is_empty() {
+            return None;
+        }
         let every = yaml.every?;
         let mut version = Version::of("window");
         version.add("measurement", measurement.as_deref()?).add("every", &format!("{every:?}")).add("zone", &content.zone.0);

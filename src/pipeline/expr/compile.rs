@@ -49,10 +49,13 @@ pub trait Scope {
     }
 }
 
-/// Compiles a text whose names `resolver` knows: the dotted path to slot and type, or what is wrong with it.
-pub fn compile(text: &str, resolver: &mut dyn FnMut(&str) -> Result<(usize, ValueType), String>) -> Result<Program, Vec<ExprError>> {
-    struct Names<'r>(&'r mut dyn FnMut(&str) -> Result<(usize, ValueType), String>);
-    impl Scope for Names<'_> {
+/// A dotted path to slot and type, or what is wrong with it.
+pub type Resolver<'r> = dyn FnMut(&str) -> Result<(usize, ValueType), String> + 'r;
+
+/// Compiles a text whose names `resolver` knows.
+pub fn compile(text: &str, resolver: &mut Resolver<'_>) -> Result<Program, Vec<ExprError>> {
+    struct Names<'a, 'r>(&'a mut Resolver<'r>);
+    impl Scope for Names<'_, '_> {
         fn variable(&mut self, path: &str) -> Result<Found, Unresolved> {
             (self.0)(path).map(|(slot, kind)| Found::Slot(slot, kind)).map_err(|what| Unresolved { what, next: None })
         }

@@ -225,7 +225,7 @@ impl Op {
                 false => three[2].truth(i),
             },
             Op::In(a, list) => match a.value(i) {
-                Value::Num(n) => Some(list.iter().any(|l| *l == Literal::Num(n))),
+                Value::Num(n) => Some(list.contains(&Literal::Num(n))),
                 Value::Text(s) => Some(list.iter().any(|l| matches!(l, Literal::Text(t) if **t == *s))),
                 _ => None,
             },

@@ -10,6 +10,7 @@
 //! Called by: expr::compile, pipeline::compile (aggregates, limits, versions).
 
 use super::ExprError;
+use crate::pipeline::mistake::char_boundary;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators as op};
 use std::fmt;
 use std::ops::Range;
@@ -182,8 +183,7 @@ fn syntax_error(text: &str, errors: &cel::ParseErrors) -> ExprError {
     let habits = [("and", "&&"), ("or", "||"), ("not", "!"), ("AND", "&&"), ("OR", "||"), ("NOT", "!")];
     let plain: Vec<(usize, char)> = outside_strings(text).collect();
     let at = |i: usize| plain.get(i).map(|(_, c)| *c);
-    for i in 0..plain.len() {
-        let (start, c) = plain[i];
+    for (i, &(start, c)) in plain.iter().enumerate() {
         let before = i.checked_sub(1).and_then(at);
         if c == '=' && at(i + 1) != Some('=') && !matches!(before, Some('=' | '!' | '<' | '>')) {
             return ExprError::new(start..start + 1, "`=` does not compare: write `==`");
@@ -224,8 +224,8 @@ impl Translator<'_> {
     /// Bytes of the token that stands for a node.
     fn token(&self, id: u64) -> Range<usize> {
         let (start, stop) = self.info.offset_for(id).unwrap_or((0, 0));
-        let start = self.text.floor_char_boundary((start as usize).min(self.text.len()));
-        let stop = self.text.floor_char_boundary((stop as usize).min(self.text.len())).max(start);
+        let start = char_boundary(self.text, start as usize);
+        let stop = char_boundary(self.text, stop as usize).max(start);
         let end = self.text[stop..].chars().next().map_or(stop, |c| stop + c.len_utf8());
         start..end
     }
@@ -309,7 +309,7 @@ impl Translator<'_> {
             }
             _ if name.starts_with(|c: char| c.is_alphabetic() || c == '_') && !name.starts_with("_[") && !name.starts_with("_?") => {
                 let open = self.text[..token.start].trim_end().len();
-                let start = self.text.floor_char_boundary(open.saturating_sub(name.len()));
+                let start = char_boundary(self.text, open.saturating_sub(name.len()));
                 return Ok(Ast { at: start..end, kind: Kind::Call(name.to_owned(), args) });
             }
             _ => return self.refuse(id, "this is not available in expressions"),

@@ -156,10 +156,16 @@ pub fn zone_names() -> Vec<String> {
 /// Whether jiff knows every directive of a format; the message says which it does not.
 pub fn check_format(format: &str) -> Result<(), String> {
     let sample = jiff::civil::date(2025, 7, 15).at(7, 25, 30, 0).to_zoned(TimeZone::UTC).map_err(|e| e.to_string())?;
-    let text = jiff::fmt::strtime::format(format, &sample).map_err(|e| e.to_string())?;
+    let text = jiff::fmt::strtime::format(format, &sample).map_err(|e| last_part(&e))?;
     match BrokenDownTime::parse(format, &text) {
         Ok(parts) if parts.to_datetime().is_ok() || parts.to_timestamp().is_ok() => Ok(()),
         Ok(_) => Err("it gives no date, as %Y-%m-%d would".into()),
-        Err(e) => Err(e.to_string()),
+        Err(e) => Err(last_part(&e)),
     }
+}
+
+/// The cause, without what it was doing.
+fn last_part(error: &jiff::Error) -> String {
+    let text = error.to_string();
+    text.rsplit(": ").next().unwrap_or(&text).to_owned()
 }
