@@ -47,7 +47,8 @@ const health = () => ({ sources_expected: sources.length, sources_heard: sources
 function incidentAt(source, time) {
   for (const a of alerts.values()) {
     if (a.key.source !== source.id || a.condition === 'pending') continue;
-    if (time > a.since - RULES.get(a.rule).for_ms && (a.resolved === null || time <= a.resolved)) return a.rule;
+    const every = MEASUREMENTS.get(source.measurement).every_ms;
+    if (time > a.since - RULES.get(a.rule).for_ms - every * (every > MINUTE ? 2 : 1) && (a.resolved === null || time <= a.resolved)) return a.rule;
   }
   return null;
 }

@@ -31,6 +31,11 @@ export function formatValue(value: number | null | undefined, unit: string, lang
   return unit === '%' ? `${text}%` : `${text}${NNBSP}${unit}`;
 }
 
+/** Comparison signs as people write them. */
+export function formatOperator(op: string): string {
+  return op === '>=' ? '≥' : op === '<=' ? '≤' : op;
+}
+
 const clocks = new Map<string, Intl.DateTimeFormat>();
 function parts(ms: number, zone: string): Record<string, string> {
   let format = clocks.get(zone);

@@ -125,12 +125,13 @@ function pruneFigures(figures: ReadonlyMap<string, FiguresOf>): ReadonlyMap<stri
   for (const of of figures.values()) for (const figure of of.values()) ends.push(figure.end);
   ends.sort((a, b) => b - a);
   // A tenth is freed at once, so that a full map is not sorted with every frame.
-  const floor = ends[Math.floor(MAX_FIGURES * 0.9)] ?? 0;
+  const keep = Math.floor(MAX_FIGURES * 0.9);
+  const floor = ends[keep - 1] ?? 0;
+  let atFloor = keep - ends.findIndex((end) => end === floor);
   const kept = new Map<string, FiguresOf>();
-  let room = Math.floor(MAX_FIGURES * 0.9);
   for (const [measurement, of] of figures) {
     const some = new Map<FigureKey, FigureView>();
-    for (const [key, figure] of of) if (figure.end >= floor && room-- > 0) some.set(key, figure);
+    for (const [key, figure] of of) if (figure.end > floor || (figure.end === floor && atFloor-- > 0)) some.set(key, figure);
     if (some.size > 0) kept.set(measurement, some);
   }
   return kept;

@@ -57,6 +57,8 @@ export class Connection {
   private heartbeat: number | null = null;
   private lastFrame = 0;
   private epoch: string | null = null;
+  /** The epoch of a hello whose snapshot has not come: nothing can be resumed in it yet. */
+  private coming: string | null = null;
   private seq = 0;
   private greeted = false;
   state: LinkState = { phase: 'connecting', attempt: 0, retryAt: null };
@@ -84,6 +86,7 @@ export class Connection {
     this.set({ phase: 'connecting', attempt, retryAt: null });
     const generation = ++this.generation;
     this.greeted = false;
+    this.coming = null;
     const socket = this.parts.open();
     this.socket = socket;
     const mine = (run: () => void) => () => { if (generation === this.generation) run(); };
@@ -118,12 +121,13 @@ export class Connection {
         if (message.protocol !== PROTOCOL) return this.stop('outdated');
         this.greeted = true;
         if (!message.resumed) this.forget();
-        this.epoch = message.epoch;
+        this.coming = message.epoch;
         this.listener.hello(message.me, message.epoch, message.resumed);
         if (message.resumed) this.set({ phase: 'live', attempt: 0, retryAt: null });
         return;
       case 'snapshot':
-        if (this.epoch === null) return;
+        if (this.coming === null) return;
+        this.epoch = this.coming;
         this.seq = message.seq;
         this.listener.snapshot(this.epoch, message);
         this.set({ phase: 'live', attempt: 0, retryAt: null });

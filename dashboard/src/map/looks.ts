@@ -29,7 +29,9 @@ export function mix(over: string, under: string, weight: number): string {
 }
 
 function channels(hex: string): [number, number, number] {
-  const n = Number.parseInt(hex.slice(1), 16);
+  // The style sheet may come minified: "#fff".
+  const full = hex.length === 4 ? [...hex.slice(1)].map((c) => c + c).join('') : hex.slice(1);
+  const n = Number.parseInt(full, 16);
   return [(n >> 16) & 255, (n >> 8) & 255, n & 255];
 }
 

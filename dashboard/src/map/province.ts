@@ -139,15 +139,18 @@ export class ProvinceMap {
     this.placeLabels();
   }
 
-  show(code: string | null, at: [number, number] | null): void {
-    const options = { padding: 60, maxZoom: 12, animate: !still(), duration: 500 };
-    if (at) {
-      const zoom = Math.max(this.map.getZoom(), 10.5);
-      this.map.easeTo({ center: at, zoom, animate: !still(), duration: 500 });
-      return;
-    }
+  /** The whole, or one area; an area that can be seen well enough is left where it is, so that j and k do not shake the map. */
+  show(code: string | null): void {
     const box = code === null ? this.whole : this.boxes.get(code);
-    if (box) this.map.fitBounds(box, code === null ? { ...options, padding: 20 } : { ...options, padding: 120 });
+    if (!box || (code !== null && this.seesWell(box))) return;
+    this.map.fitBounds(box, { padding: code === null ? 20 : 140, maxZoom: 11, animate: !still(), duration: 500 });
+  }
+
+  private seesWell([west, south, east, north]: Box): boolean {
+    const a = this.map.project([west, north]);
+    const b = this.map.project([east, south]);
+    const { width, height } = this.map.getContainer().getBoundingClientRect();
+    return Math.max(b.x - a.x, b.y - a.y) >= 20 && a.x >= 0 && a.y >= 0 && b.x <= width && b.y <= height;
   }
 
   zoom(step: 1 | -1): void {
@@ -199,26 +202,53 @@ export class ProvinceMap {
 
   /** Greedy: whoever comes first keeps its place, what would overlap is hidden until there is room. */
   private placeLabels(): void {
-    const taken: Box[] = [];
+    const taken = this.keptFree();
     const { width, height } = this.map.getContainer().getBoundingClientRect();
     const zoom = this.map.getZoom();
     for (const { code, element, rank, text } of this.labels) {
       const anchor = this.anchors.get(code);
       if (!anchor) continue;
-      const { x, y } = this.map.project(anchor.at);
-      const w = text.length * 6.6 + (rank < 9 ? 30 : 6);
-      const h = rank < 9 ? 22 : 16;
-      // A plain name must fit its area; an alert's must be seen.
-      const room = Math.sqrt(anchor.size) * (256 / 360) * 2 ** (zoom + 1);
-      const box: Box = [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
-      const visible = (rank < 9 || room > w * 0.85)
-        && x > 0 && y > 0 && x < width && y < height
-        && !taken.some((o) => box[0] < o[2] && box[2] > o[0] && box[1] < o[3] && box[3] > o[1]);
-      element.hidden = !visible;
-      if (!visible) continue;
-      taken.push(box);
-      element.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px) translate(-50%, -50%)`;
+      const alerting = rank < 9;
+      const w = text.length * 6.6 + (alerting ? 32 : 6);
+      const h = alerting ? 22 : 16;
+      const room = Math.sqrt(anchor.size) * (512 / 360) * 2 ** zoom;
+      // A plain name must fit its area; an alert's is always wanted, beside its area where it would cover it.
+      if (!alerting && room < w * 0.85) { element.hidden = true; continue; }
+      const place = this.placesOf(code, anchor, w, h, room < w * 1.4 && alerting).find(([x, y]) => {
+        const box: Box = [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
+        if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) return false;
+        if (taken.some((o) => box[0] < o[2] && box[2] > o[0] && box[1] < o[3] && box[3] > o[1])) return false;
+        taken.push(box);
+        return true;
+      });
+      element.hidden = !place;
+      if (place) element.style.transform = `translate(${Math.round(place[0])}px, ${Math.round(place[1])}px) translate(-50%, -50%)`;
     }
+  }
+
+  /** No other name stands on a small area with a critical or major alert. */
+  private keptFree(): Box[] {
+    const kept: Box[] = [];
+    for (const { code, rank } of this.labels) {
+      const box = this.boxes.get(code);
+      if (rank > 1 || !box) continue;
+      const a = this.map.project([box[0], box[3]]);
+      const b = this.map.project([box[2], box[1]]);
+      const inset = Math.min(b.x - a.x, b.y - a.y) * 0.15;
+      if (b.x - a.x < 160) kept.push([a.x + inset, a.y + inset, b.x - inset, b.y - inset]);
+    }
+    return kept;
+  }
+
+  /** Middle of the area, or, where it is small, above, below, right, left of it. */
+  private placesOf(code: string, anchor: Anchor, w: number, h: number, beside: boolean): [number, number][] {
+    const { x, y } = this.map.project(anchor.at);
+    const box = this.boxes.get(code);
+    if (!beside || !box) return [[x, y]];
+    const a = this.map.project([box[0], box[3]]);
+    const b = this.map.project([box[2], box[1]]);
+    const gap = 3;
+    return [[x, a.y - h / 2 - gap], [x, b.y + h / 2 + gap], [b.x + w / 2 + gap, y], [a.x - w / 2 - gap, y], [x, y]];
   }
 
   private addImages(): void {

@@ -2,7 +2,7 @@
 //! Refuses to know: where points come from. Colours are read from the style sheet when it is made; make it anew when the theme changes.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { formatNumber, formatTime, formatValue, type Lang } from '../format';
+import { formatNumber, formatOperator, formatTime, formatValue, type Lang } from '../format';
 import type { Series } from '../live/trend';
 import type { Limit, Severity } from '../wire';
 
@@ -98,6 +98,7 @@ export class Plot {
   private drawLimits(u: uPlot, color: (name: string) => string, look: PlotLook): void {
     const { ctx, bbox } = u;
     const scale = devicePixelRatio;
+    const named: { y: number; right: number }[] = [];
     for (const limit of this.data.limits) {
       const y = Math.round(u.valToPos(limit.value, 'y', true)) + 0.5;
       if (y < bbox.top || y > bbox.top + bbox.height) continue;
@@ -113,7 +114,11 @@ export class Plot {
       ctx.font = `${12 * scale}px "Inter Variable", sans-serif`;
       ctx.textAlign = 'left';
       ctx.textBaseline = y - bbox.top > 16 * scale ? 'bottom' : 'top';
-      ctx.fillText(`${limit.until ? '✓ ' : ''}${limit.op} ${formatValue(limit.value, this.data.unit, look.lang)}`, bbox.left + 4 * scale, y);
+      const text = `${limit.until ? '✓ ' : ''}${formatOperator(limit.op)} ${formatValue(limit.value, this.data.unit, look.lang)}`;
+      // Names of lines close to each other stand side by side.
+      const at = Math.max(bbox.left + 4 * scale, ...named.filter((n) => Math.abs(n.y - y) < 16 * scale).map((n) => n.right + 12 * scale));
+      ctx.fillText(text, at, y);
+      named.push({ y, right: at + ctx.measureText(text).width });
       ctx.restore();
     }
   }
@@ -124,6 +129,7 @@ export class Plot {
     ctx.save();
     ctx.strokeStyle = color('--text');
     ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash([]);
     for (const i of ringed) {
       const value = solid[i];
       if (value === null || value === undefined) continue;

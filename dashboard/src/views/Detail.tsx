@@ -1,7 +1,7 @@
 //! What is selected, on the right: an alert with everything that decided it, or an area with its figures.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { getAlert } from '../api';
-import { formatAge, formatClock, formatMoment, formatNumber, formatSpan, formatTime, formatValue, freshness } from '../format';
+import { formatAge, formatClock, formatMoment, formatNumber, formatOperator, formatSpan, formatTime, formatValue, freshness } from '../format';
 import { fieldName, measurementName } from '../i18n/names';
 import { keyOf } from '../live/board';
 import { isOpen, isUnacknowledged } from '../live/queue';
@@ -110,7 +110,7 @@ function fieldsOf(alert: AlertView): string[] {
   const all = [...new Set([...named, ...Object.keys(alert.evidence.values)])];
   const words = new Set(`${rule?.when ?? alert.evidence.when} ${rule?.until ?? alert.evidence.until ?? ''}`.match(/[A-Za-z_]\w*/g) ?? []);
   const said = all.filter((f) => words.has(f));
-  const rest = all.filter((f) => !words.has(f) && alert.evidence.values[f] !== undefined);
+  const rest = all.filter((f) => !words.has(f) && f !== 'count' && alert.evidence.values[f] !== undefined);
   return [...said, ...rest].slice(0, 8);
 }
 
@@ -120,7 +120,7 @@ function Values({ alert }: { alert: AlertView }) {
   const figure = figures.value.get(alert.evidence.measurement)?.get(keyOf(alert.key));
   const fresh = figure ? freshness(figure.end, m?.every_ms ?? 0, now.value) : 'fresh';
   const limit = (field: string, until: boolean): string =>
-    (rule?.limits ?? []).filter((l) => l.field === field && l.until === until).map((l) => `${l.op} ${formatNumber(l.value, lang.value)}`).join(', ');
+    (rule?.limits ?? []).filter((l) => l.field === field && l.until === until).map((l) => `${formatOperator(l.op)} ${formatNumber(l.value, lang.value)}`).join(', ');
   const e = alert.evidence;
   const heard = figure?.heard ?? e.heard;
   const expected = figure?.expected ?? e.expected;

@@ -1,11 +1,11 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { helping, t } from '../store';
 import { Shape } from '../ui/shape';
 import { SEVERITIES } from '../live/queue';
 
 export function Help() {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   const keys = [['j / k', 'help.move'], ['Enter', 'help.open'], ['a', 'help.acknowledge'], ['Esc', 'help.close'], ['/', 'help.search'], ['m', 'help.map'], ['?', 'help.help']] as const;
   const close = (): void => { helping.value = false; };
   return (

@@ -20,6 +20,9 @@ function hasWebGl2(): boolean {
   }
 }
 const webgl = hasWebGl2();
+/** Asked for as soon as the page is up, not only when the areas have come: first paint does not wait for it, the map does not wait long. */
+const loadMap = () => Promise.all([import('../map/province'), import('../map/looks')]);
+if (webgl) setTimeout(() => void loadMap().catch(() => undefined), 0);
 
 export function MapPane() {
   const failed = useSignal(false);
@@ -86,7 +89,7 @@ function Drawing({ onFailed }: { onFailed: () => void }) {
   useEffect(() => {
     let gone = false;
     let stop = (): void => {};
-    void Promise.all([import('../map/province'), import('../map/looks')]).then(([{ ProvinceMap }, looks]) => {
+    void loadMap().then(([{ ProvinceMap }, looks]) => {
       const collection = areas.peek();
       if (gone || !host.current || !labels.current || !collection) return;
       const made = new ProvinceMap(host.current, labels.current, collection, looks.readColors(), {
@@ -116,7 +119,7 @@ function Drawing({ onFailed }: { onFailed: () => void }) {
       <div class="map-tools">
         <button type="button" onClick={() => map.current?.zoom(1)} aria-label={t('map.zoom_in')} title={t('map.zoom_in')}>+</button>
         <button type="button" onClick={() => map.current?.zoom(-1)} aria-label={t('map.zoom_out')} title={t('map.zoom_out')}>−</button>
-        <button type="button" onClick={() => map.current?.show(null, null)} aria-label={t('map.fit')} title={t('map.fit')}>⤢</button>
+        <button type="button" onClick={() => map.current?.show(null)} aria-label={t('map.fit')} title={t('map.fit')}>⤢</button>
       </div>
       <Legend />
       {hover.value && <Tip hover={hover.value} width={host.current?.clientWidth ?? 0} />}
@@ -149,9 +152,9 @@ function follow(map: ProvinceMap, looks: typeof import('../map/looks')): () => v
     }),
     effect(() => {
       const s = selection.value;
-      if (s?.kind === 'area') map.show(s.code, null);
+      if (s?.kind === 'area') map.show(s.code);
       const alert = s?.kind === 'alert' ? alerts.peek().get(s.id) : undefined;
-      if (alert) map.show(alert.area?.code ?? null, alert.position);
+      if (alert?.area) map.show(alert.area.code);
     }),
   ];
   return () => stops.forEach((stop) => stop());

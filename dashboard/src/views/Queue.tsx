@@ -89,7 +89,7 @@ function Rows() {
   const rows = order.slice(0, MAX_ROWS);
   return (
     <div class="rows-frame">
-      {fresh.length > 0 && <button type="button" class="fresh" onClick={flush} data-testid="fresh">{t('queue.fresh', { n: fresh.length })}</button>}
+      {fresh.length > 0 && <button type="button" class="fresh-button" onClick={flush} data-testid="fresh">{t('queue.fresh', { n: fresh.length })}</button>}
       <ul class="rows" ref={list} tabIndex={-1}
         onPointerEnter={() => setPointer(true)} onPointerLeave={() => setPointer(false)}
         onScroll={(e) => setScrolled(e.currentTarget.scrollTop > 4)}>

@@ -1,5 +1,5 @@
 //! Search over alerts and areas, with or without diacritics.
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { fold } from '../format';
 import { isListed } from '../live/queue';
 import { alerts, areas, lang, searching, select, t } from '../store';
@@ -29,7 +29,8 @@ export function Search() {
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
-  useEffect(() => dialog.current?.showModal(), []);
+  // Before the next key: what is typed right after "/" belongs to the field.
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   const hits = useMemo(() => find(text, alerts.value.values()), [text, alerts.value, areas.value]);
   const shown = hits.slice(0, MAX_HITS);
   const close = (): void => { searching.value = false; };
