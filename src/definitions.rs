@@ -8,7 +8,7 @@
 //!
 //! Called by: app, cli, file runs, recovery (with texts from the journal).
 
-use crate::engine::setup::Setup;
+use crate::engine::setup::{Setup, Versions};
 use crate::event::decode::{DecodePlan, Wanted};
 use crate::event::schema::SchemaSet;
 use crate::pipeline::compile::{Known, compile_pipelines};
@@ -105,7 +105,9 @@ impl Definitions {
             return Err(Mistakes(mistakes));
         }
         let plan = Arc::new(DecodePlan::compile(&schemas, &wanted));
-        Ok(Setup::new(pipelines, plan, Arc::new(registry), self.version(), max_behind))
+        let areas = Definitions { files: self.files.iter().filter(|(p, _)| p.starts_with("registry/areas/")).map(|(p, t)| (p.clone(), t.clone())).collect() };
+        let versions = Versions { all: self.version(), areas: areas.version() };
+        Ok(Setup::new(pipelines, plan, Arc::new(registry), versions, max_behind))
     }
 
     fn named(&self, folder: &str) -> BTreeMap<String, String> {

@@ -104,7 +104,7 @@ impl Feed {
         let current = self.reader.current();
         let read_time = current.and_then(|l| l.broker_time).and(self.next);
         let at = PartitionTick { end: self.collector.next_offset(), read_time, unreadable: false, finished: current.is_none() };
-        let output = self.collector.close_tick(setup, time, &at);
+        let output = self.collector.close_tick(setup, time, &at, &[]);
         Ok(PartitionAnswer {
             partition: self.partition,
             output,
@@ -229,7 +229,7 @@ impl Conductor<'_> {
 
     fn step(&mut self, time: Timestamp, answers: Vec<PartitionAnswer>) -> Result<(), RunError> {
         let partitions = answers.iter().map(|a| a.at).collect();
-        let tick = Tick { number: self.number, time, live: false, partitions, actions: Vec::new() };
+        let tick = Tick { number: self.number, time, live: false, partitions, actions: Vec::new(), retire: Vec::new() };
         self.number += 1;
         let (outputs, states): (Vec<_>, Vec<_>) = answers.into_iter().map(|a| (a.output, a.state)).unzip();
         let effects = self.core.step(self.setup, &tick, outputs);
@@ -245,7 +245,7 @@ impl Conductor<'_> {
     /// Rows over a tick's bound: further ticks of the same time, in which nothing else can happen.
     fn flush(&mut self, time: Timestamp) -> Result<(), RunError> {
         while self.core.merger().owes() {
-            let tick = Tick { number: self.number, time, live: false, partitions: Vec::new(), actions: Vec::new() };
+            let tick = Tick { number: self.number, time, live: false, partitions: Vec::new(), actions: Vec::new(), retire: Vec::new() };
             self.number += 1;
             let effects = self.core.step(self.setup, &tick, Vec::new());
             self.sink.tick(self.setup, &tick, effects)?;

@@ -266,11 +266,12 @@ impl Driver {
         let actions = requests.iter().map(action).collect();
         let number = self.number;
         self.number += 1;
-        (Tick { number, time, live, partitions, actions }, requests)
+        (Tick { number, time, live, partitions, actions, retire: Vec::new() }, requests)
     }
 
     fn close(&mut self, tick: Tick, requests: Vec<ActionRequest>) -> Result<(), DriverError> {
         let effects = self.lane.close(&tick);
+        remember(&mut self.figures, &effects.rows);
         let checkpoint = self.checkpoint.due(tick.time).then(|| self.save());
         self.hand_over(tick, effects, requests, checkpoint)
     }
@@ -286,7 +287,6 @@ impl Driver {
 
     fn hand_over(&mut self, tick: Tick, effects: Effects, requests: Vec<ActionRequest>, checkpoint: Option<Box<Checkpoint>>) -> Result<(), DriverError> {
         let health = self.report(&tick);
-        remember(&mut self.figures, &effects.rows);
         self.telemetry.effects(&effects);
         let notes = std::mem::take(&mut self.notes);
         let configuration = self.configuration.take();
@@ -360,13 +360,9 @@ impl Driver {
 pub fn remember(figures: &mut Figures, rows: &[Row]) {
     for row in rows {
         let key = (row.pipeline, row.window, row.key.clone());
-        match figures.get_mut(&key) {
-            Some(held) if held.start <= row.start => *held = row.clone(),
-            Some(_) => {}
-            None if figures.len() < 200_000 => {
-                figures.insert(key, row.clone());
-            }
-            None => {}
+        let newer = figures.get(&key).map(|held| held.start <= row.start);
+        if newer.unwrap_or(figures.len() < 200_000) {
+            figures.insert(key, row.clone());
         }
     }
 }

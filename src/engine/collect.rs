@@ -202,6 +202,11 @@ impl Collector {
         }
     }
 
+    /// Running maximum of broker_time, else of event time.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.clock
+    }
+
     pub fn next_offset(&self) -> u64 {
         self.next_offset
     }
@@ -271,14 +276,16 @@ impl Collector {
     }
 
     /// Sends what is due at this tick and forgets what is over.
-    pub fn close_tick(&mut self, setup: &Setup, time: Timestamp, at: &PartitionTick) -> PartitionOutput {
+    pub fn close_tick(&mut self, setup: &Setup, time: Timestamp, at: &PartitionTick, retire: &[(u16, u16)]) -> PartitionOutput {
         let before = self.tick_time.unwrap_or(time);
         if !at.unreadable {
             self.readable = self.readable + (time - before);
         }
         self.tick_time = Some(time);
         let due = Due { before, time, at, end_offset: self.next_offset, readable: self.readable };
-        let parts = self.parts.iter_mut().zip(&setup.pipelines).map(|(part, pipeline)| part.close_tick(pipeline, &due)).collect();
+        let parts = self.parts.iter_mut().zip(&setup.pipelines).enumerate();
+        let retired = |index: usize| move |w: u16| retire.contains(&(index as u16, w));
+        let parts = parts.map(|(index, (part, pipeline))| part.close_tick(pipeline, &due, retired(index))).collect();
         PartitionOutput { parts, late: std::mem::take(&mut self.late), rejected: std::mem::take(&mut self.rejected) }
     }
 
@@ -304,7 +311,7 @@ impl Part {
         readable - self.accepted_at >= pipeline.timing.idle_after
     }
 
-    fn close_tick(&mut self, pipeline: &Pipeline, due: &Due<'_>) -> PartOutput {
+    fn close_tick(&mut self, pipeline: &Pipeline, due: &Due<'_>, retired: impl Fn(u16) -> bool) -> PartOutput {
         let idle = self.idle(pipeline, due.readable);
         let mut out = PartOutput { watermark: self.watermark, idle, heard: std::mem::take(&mut self.heard), ..PartOutput::default() };
         let timing = &pipeline.timing;
@@ -317,7 +324,7 @@ impl Part {
             window.open.retain_mut(|open| {
                 let deadline = open.end + timing.out_of_orderness + timing.patience;
                 let read_past = due.at.read_time.is_some_and(|t| t >= open.end + timing.max_delay + Span::minutes(1));
-                let over = watermark >= open.end + timing.lateness || read_past;
+                let over = watermark >= open.end + timing.lateness || read_past || retired(index);
                 let early = spec.early.is_some_and(|e| due.time >= open.sent_at + e);
                 let passes = due.before < deadline && deadline <= due.time;
                 if open.has_changes() && (watermark >= open.end || idle || passes || early || over) {

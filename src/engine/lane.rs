@@ -65,6 +65,11 @@ impl Core {
         }
     }
 
+    /// Time of the last tick.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.now
+    }
+
     pub fn book(&self) -> &AlertBook {
         &self.book
     }
@@ -211,7 +216,7 @@ impl Lane {
     pub fn close(&mut self, tick: &Tick) -> Effects {
         let setup = self.setup.clone();
         let at = tick.partitions.iter();
-        let outputs = self.collectors.iter_mut().zip(at).map(|(c, at)| c.close_tick(&setup, tick.time, at)).collect();
+        let outputs = self.collectors.iter_mut().zip(at).map(|(c, at)| c.close_tick(&setup, tick.time, at, &tick.retire)).collect();
         self.core.step(&setup, tick, outputs)
     }
 

@@ -147,6 +147,12 @@ impl Merger {
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
             pipe.judge(index, &setup.pipelines[index].timing, tick.time, &mut touched);
         }
+        for (p, w) in &tick.retire {
+            let (p, w) = (*p as usize, *w as usize);
+            for start in self.pipes[p].windows[w].retire() {
+                touched.insert((p, w, start));
+            }
+        }
         for place in touched {
             let (p, w, start) = place;
             if let Some(merged) = self.pipes[p].windows[w].open.get(&start) {
@@ -194,6 +200,12 @@ impl Merger {
             }
         }
         next
+    }
+
+    /// How late a pipeline's figures are: tick time minus the least watermark of a partition that is not idle.
+    pub fn delay(&self, pipeline: usize, now: Timestamp) -> Option<Span> {
+        let holders = self.pipes[pipeline].parts.iter().filter(|p| !p.idle);
+        holders.filter_map(|p| p.watermark).min().map(|w| (now - w).max(Span::ZERO))
     }
 
     /// Rows wait for the next tick.
@@ -311,6 +323,17 @@ impl Pipe {
 }
 
 impl MergedWindows {
+    /// Fires what is open, incomplete: the definition changes (D2).
+    fn retire(&mut self) -> Vec<Timestamp> {
+        let starts: Vec<Timestamp> = std::mem::take(&mut self.unfired).into_iter().collect();
+        for start in &starts {
+            if let Some(merged) = self.open.get_mut(start) {
+                merged.fire(RowState::Incomplete);
+            }
+        }
+        starts
+    }
+
     /// Notes that a source was heard; the start of the window if that changes a row that was published.
     fn hear(&mut self, source: &str, end: Timestamp, spec: &WindowSpec, setup: &Setup) -> Option<Timestamp> {
         if !self.heard.entry(end).or_default().add(source, end, &setup.registry) {

@@ -39,6 +39,9 @@ pub struct Tick {
     /// By partition index of the lane; partitions only ever come to the end of this list.
     pub partitions: Vec<PartitionTick>,
     pub actions: Vec<Action>,
+    /// (pipeline, window) whose definition changes after this tick: what is open of them fires incomplete (D2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retire: Vec<(u16, u16)>,
 }
 
 /// Nanoseconds since 1970: tick time as files keep it.

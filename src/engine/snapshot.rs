@@ -43,8 +43,9 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LaneState {
     pub format: u32,
-    /// `Setup::version` it was taken under.
+    /// `Setup::version` and `areas_version` it was taken under.
     pub setup: String,
+    pub areas: String,
     pub pipelines: Vec<PipelineName>,
     pub partitions: Vec<PartitionState>,
     pipes: Vec<PipeState>,
@@ -126,6 +127,7 @@ impl Core {
         LaneState {
             format: FORMAT,
             setup: setup.version.clone(),
+            areas: setup.areas_version.clone(),
             pipelines: pipelines
                 .map(|p| PipelineName {
                     name: p.name.clone(),
@@ -154,7 +156,7 @@ impl Lane {
         if state.format != FORMAT {
             return Err(RestoreError::Format(state.format));
         }
-        let places = Places::of(&setup, &state.pipelines);
+        let places = Places::of(&setup, &state.pipelines, state.areas == setup.areas_version);
         let mut lane = Lane::new(setup.clone());
         lane.collectors = state.partitions.into_iter().enumerate().map(|(i, p)| p.restore(&setup, &places, i as u32)).collect();
         for (old, pipe) in state.pipes.into_iter().enumerate() {
@@ -185,11 +187,12 @@ struct Places {
 }
 
 impl Places {
-    fn of(setup: &Setup, old: &[PipelineName]) -> Places {
+    fn of(setup: &Setup, old: &[PipelineName], same_areas: bool) -> Places {
         let place = |o: &PipelineName| {
             let new = setup.pipelines.iter().position(|p| p.name == o.name)?;
             let windows = o.windows.iter().map(|(measurement, version)| {
-                setup.pipelines[new].windows.iter().position(|w| w.measurement == *measurement && w.version == *version)
+                let same = |w: &crate::pipeline::WindowSpec| w.measurement == *measurement && w.version == *version && (same_areas || w.area_tag.is_none());
+                setup.pipelines[new].windows.iter().position(same)
             });
             Some((new, windows.collect()))
         };

@@ -13,7 +13,7 @@ pub mod embedded;
 pub mod file;
 pub mod kafka;
 pub mod log;
-mod mapped;
+pub mod mapped;
 pub mod reader;
 
 use crate::time::Timestamp;
