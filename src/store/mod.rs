@@ -1,3 +1,5 @@
 //! (skeleton)
 
 pub mod line;
+mod segment;
+pub mod spool;
