@@ -43,7 +43,7 @@ impl Views {
             start: row.start.millis(),
             end: row.end.millis(),
             revision: row.revision,
-            state: state(row.state),
+            state: row_state(row.state),
             values: values(&row.values, spec),
             heard: row.heard,
             expected: row.expected,
@@ -84,7 +84,7 @@ impl Views {
                 window_start: change.window_start.millis(),
                 window_end: change.window_end.millis(),
                 revision: change.row_revision,
-                state: state(change.row_state),
+                state: row_state(change.row_state),
                 values: spec.map_or_else(BTreeMap::new, |s| values(&change.values, s)),
                 when: rule.map_or_else(String::new, |r| r.when.text().to_owned()),
                 until: rule.and_then(|r| r.until.as_ref()).map(|u| u.text().to_owned()),
@@ -148,7 +148,7 @@ fn values(values: &[FieldValue], spec: &WindowSpec) -> BTreeMap<String, f64> {
     named.filter_map(|(field, value)| Some((field.name.clone(), value.number()?))).collect()
 }
 
-fn state(state: RowState) -> wire::RowState {
+pub fn row_state(state: RowState) -> wire::RowState {
     match state {
         RowState::Provisional => wire::RowState::Provisional,
         RowState::Final => wire::RowState::Final,
