@@ -186,6 +186,13 @@ fn d6_rows_that_fire_as_their_window_settles_are_judged_in_turn() {
     let mut lane = Lane::new(two_rules());
     let rows = [(row(1, "a", 1), "T"), (row(1, "a", 2), "F"), (row(1, "a", 3), "T")];
     assert_eq!(brief(&lane.tick(3, 1_000_000, &rows)), ["0 a: firing at 1", "0 a: resolved at 2", "0 a: firing at 3"]);
+    // a last revision in the tick in which its window settles
+    let mut lane = Lane::new(two_rules());
+    lane.tick(3, 0, &[(row(1, "a", 1), "T"), (row(1, "a", 2), "T")]);
+    let revised = [(row(1, "a", 1), "F"), (row(1, "a", 2), "F")];
+    assert_eq!(brief(&lane.tick(3, 1_000_000, &revised)), ["0 a: resolved at 1"], "it never fired");
+    assert_eq!(lane.rules.unjudged(), 0);
+    lane.tick(4, 1_000_000, &[(row(1, "a", 3), "T")]);
     // what was settled before is refused and counted
     lane.tick(4, 1_000_000, &[(row(1, "a", 2), "T")]);
     assert_eq!(lane.rules.unjudged(), 1);
