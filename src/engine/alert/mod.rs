@@ -153,7 +153,9 @@ pub struct AlertBookSnapshot {
 
 /// A snapshot that this program cannot read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("alerts have shape {found}, this program reads shape {VERSION}: start the program that wrote them, or rebuild the state from the log")]
+#[error(
+    "alerts have shape {found}, this program reads shape {VERSION}: start the program that wrote them, or rebuild the state from the log"
+)]
 pub struct UnreadableBook {
     pub found: u32,
 }

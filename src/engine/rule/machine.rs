@@ -100,7 +100,9 @@ impl Machine {
     pub fn judge(&mut self, seen: &Seen, terms: Terms) {
         self.last = seen.end;
         self.stand = match self.stand {
-            Stand::Inactive if seen.when == Verdict::True => Self::run_on(Run { first_start: seen.start, since: seen.end }, seen.end, terms),
+            Stand::Inactive if seen.when == Verdict::True => {
+                Self::run_on(Run { first_start: seen.start, since: seen.end }, seen.end, terms)
+            }
             Stand::Inactive => Stand::Inactive,
             Stand::Pending(run) => match seen.when {
                 Verdict::True => Self::run_on(run, seen.end, terms),

@@ -288,13 +288,13 @@ impl PipelineRules {
             }
             self.timers.extend(deadline.map(|at| (at, rule, key.clone())));
         }
-        if !track.queued
+        if track.queued.is_none()
             && let Some(at) = track.settle_at()
         {
-            track.queued = true;
+            track.queued = Some(at);
             self.settling.insert((at, rule, key.clone()));
         }
-        if track.is_over() && !track.queued {
+        if track.is_over() && track.queued.is_none() {
             tracks.remove(&key);
         }
     }
@@ -303,7 +303,7 @@ impl PipelineRules {
         while self.settling.first().is_some_and(|(at, ..)| *at <= settled) {
             let Some((_, rule, key)) = self.settling.pop_first() else { return };
             if let Some(track) = self.rules[rule as usize].tracks.get_mut(&key) {
-                track.queued = false;
+                track.queued = None;
                 track.settle(settled);
                 self.after(rule, &key.0);
             }

@@ -41,7 +41,9 @@ struct RuleSnapshot {
 
 /// A snapshot that this program cannot read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("rule states have shape {found}, this program reads shape {VERSION}: start the program that wrote them, or rebuild the state from the log")]
+#[error(
+    "rule states have shape {found}, this program reads shape {VERSION}: start the program that wrote them, or rebuild the state from the log"
+)]
 pub struct Unreadable {
     pub found: u32,
 }
@@ -113,6 +115,7 @@ impl Rules {
 impl PipelineRules {
     fn put(&mut self, rule: usize, key: Arc<Key>, track: Track) {
         let Rule { tracks, .. } = &mut self.rules[rule];
+        self.settling.extend(track.queued.map(|at| (at, rule as u16, KeyTags(key.clone()))));
         tracks.insert(KeyTags(key.clone()), track);
         self.after(rule as u16, &key);
     }

@@ -48,7 +48,7 @@ impl Told {
         self.ended.map(|ended| ended.max(self.named))
     }
 
-    fn is_raised(&self) -> bool {
+    pub fn is_raised(&self) -> bool {
         self.fired.is_some()
     }
 
@@ -195,7 +195,7 @@ impl Teller<'_> {
         };
         let (at, reason) = match self.why {
             Why::Plain { resolves: true } => (self.hand.end, None),
-            // no row resolved it: it should not have fired, or not have lasted
+            // nothing resolved it: it should not stand
             Why::Plain { resolves: false } | Why::Silent => (fired, Some(ChangeReason::Revised)),
             Why::Revised(timeline) => {
                 let overlapping = timeline.ended.iter().rev().find(|e| alert.overlaps(e.raised.run, Some(e.ended)));

@@ -38,11 +38,11 @@ pub(super) struct Track {
     silent: Option<Timestamp>,
     terms: Terms,
     settled: Timestamp,
-    /// The timer that the owner has set for this track, and its place in the owner's settling queue.
+    /// The timer that the owner has set for this track.
     #[serde(skip)]
     pub armed: Option<Timestamp>,
-    #[serde(skip)]
-    pub queued: bool,
+    /// Its place in the owner's settling queue.
+    pub queued: Option<Timestamp>,
 }
 
 impl Track {
@@ -57,7 +57,7 @@ impl Track {
             terms: Terms { hold: Span::ZERO, no_data: Span::ZERO },
             settled: Timestamp::MIN,
             armed: None,
-            queued: false,
+            queued: None,
         }
     }
 
@@ -89,16 +89,21 @@ impl Track {
         }
         if same && seen.is_provisional() == was_provisional {
             self.kept[i] = seen;
-        } else if was_provisional && i + 1 == self.kept.len() {
-            // the first definitive row of the newest window: judged in its turn
-            self.kept.pop();
-            self.head = replay(self.base, &self.kept, self.terms, self.silent).head;
-            self.append(seen, out);
-        } else {
-            let hand = seen.clone();
-            self.kept[i] = seen;
-            self.run_again(&hand, out);
+            return;
         }
+        let hand = seen.clone();
+        self.kept[i] = seen;
+        let newest = i + 1 == self.kept.len();
+        if was_provisional && newest {
+            // the first definitive row of the newest window: judged in its turn, unless only the provisional one had raised
+            let before = replay(self.base, &self.kept[..i], self.terms, self.silent).head;
+            if before.stand.raised().is_some() || !self.open().is_some_and(Told::is_raised) {
+                self.kept.pop();
+                self.head = before;
+                return self.append(hand, out);
+            }
+        }
+        self.run_again(&hand, out);
     }
 
     /// The newest row, in its turn.

@@ -40,9 +40,8 @@ fn any_happening(until: bool) -> impl Strategy<Value = Happens> {
 }
 
 fn any_history() -> impl Strategy<Value = (i64, bool, Vec<Happens>)> {
-    (0..4i64, any::<bool>()).prop_flat_map(|(hold, until)| {
-        prop::collection::vec(any_happening(until), 1..60).prop_map(move |happens| (hold, until, happens))
-    })
+    (0..4i64, any::<bool>())
+        .prop_flat_map(|(hold, until)| prop::collection::vec(any_happening(until), 1..60).prop_map(move |happens| (hold, until, happens)))
 }
 
 /// What the world knows of each alert, checked for contradictions.

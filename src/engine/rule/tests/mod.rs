@@ -134,33 +134,33 @@ fn r7_for_zero_fires_at_once() {
 
 #[test]
 fn r7_false_ends_a_pending_run() {
-    check(2, &[(1, "T"), (2, "F"), (3, "T"), (4, "T")], &[
-        "inactive > pending at 1 since 1",
-        "pending > inactive at 2 since 1",
-        "inactive > pending at 3 since 3",
-    ]);
+    check(
+        2,
+        &[(1, "T"), (2, "F"), (3, "T"), (4, "T")],
+        &["inactive > pending at 1 since 1", "pending > inactive at 2 since 1", "inactive > pending at 3 since 3"],
+    );
     // `until` says nothing of a pending run
     check(2, &[(1, "T/F"), (2, "T/T"), (3, "T/F")], &["inactive > pending at 1 since 1", "pending > firing at 3 since 1"]);
 }
 
 #[test]
 fn r7_without_until_false_resolves() {
-    check(0, &[(1, "T"), (2, "F"), (3, "T")], &[
-        "inactive > firing at 1 since 1",
-        "firing > resolved at 2 since 1",
-        "inactive > firing at 3 since 3",
-    ]);
+    check(
+        0,
+        &[(1, "T"), (2, "F"), (3, "T")],
+        &["inactive > firing at 1 since 1", "firing > resolved at 2 since 1", "inactive > firing at 3 since 3"],
+    );
 }
 
 #[test]
 fn r7_with_until_only_until_resolves() {
     check(0, &[(1, "T/F"), (2, "F/F"), (3, "F/U"), (4, "F/T")], &["inactive > firing at 1 since 1", "firing > resolved at 4 since 1"]);
     // the row that resolves begins nothing, the next one may
-    check(0, &[(1, "T/F"), (2, "T/T"), (3, "T/F")], &[
-        "inactive > firing at 1 since 1",
-        "firing > resolved at 2 since 1",
-        "inactive > firing at 3 since 3",
-    ]);
+    check(
+        0,
+        &[(1, "T/F"), (2, "T/T"), (3, "T/F")],
+        &["inactive > firing at 1 since 1", "firing > resolved at 2 since 1", "inactive > firing at 3 since 3"],
+    );
 }
 
 #[test]
@@ -258,17 +258,21 @@ fn r7_row_exactly_at_no_data_is_data() {
 #[test]
 fn t7_silence_between_two_rows_is_found_whatever_the_ticks() {
     // one tick that jumps over the silence finds what many ticks would have found
-    check(0, &[(1, "T"), (5, "T")], &[
-        "inactive > firing at 1 since 1",
-        "firing > no data at 4 since 1, row 1, no data",
-        "no data > firing at 5 since 1",
-    ]);
-    check(2, &[(1, "T"), (5, "T"), (7, "T")], &[
-        "inactive > pending at 1 since 1",
-        "pending > inactive at 4 since 1, row 1, no data",
-        "inactive > pending at 5 since 5",
-        "pending > firing at 7 since 5",
-    ]);
+    check(
+        0,
+        &[(1, "T"), (5, "T")],
+        &["inactive > firing at 1 since 1", "firing > no data at 4 since 1, row 1, no data", "no data > firing at 5 since 1"],
+    );
+    check(
+        2,
+        &[(1, "T"), (5, "T"), (7, "T")],
+        &[
+            "inactive > pending at 1 since 1",
+            "pending > inactive at 4 since 1, row 1, no data",
+            "inactive > pending at 5 since 5",
+            "pending > firing at 7 since 5",
+        ],
+    );
 }
 
 #[test]
