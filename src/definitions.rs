@@ -107,7 +107,10 @@ impl Definitions {
         let plan = Arc::new(DecodePlan::compile(&schemas, &wanted));
         let areas = Definitions { files: self.files.iter().filter(|(p, _)| p.starts_with("registry/areas/")).map(|(p, t)| (p.clone(), t.clone())).collect() };
         let versions = Versions { all: self.version(), areas: areas.version() };
-        Ok(Setup::new(pipelines, plan, Arc::new(registry), versions, max_behind))
+        let slow = schemas.slow_types().map(|(kind, keywords)| (kind.to_owned(), keywords.to_vec())).collect();
+        let mut setup = Setup::new(pipelines, plan, Arc::new(registry), versions, max_behind);
+        setup.slow_types = slow;
+        Ok(setup)
     }
 
     fn named(&self, folder: &str) -> BTreeMap<String, String> {

@@ -1,5 +1,7 @@
 //! `ioc`: an event-stream processor for an Intelligent Operations Center.
+pub mod app;
 pub mod checkpoint;
+pub mod cli;
 pub mod definitions;
 pub mod disk;
 pub mod driver;

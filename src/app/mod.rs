@@ -178,6 +178,12 @@ fn open_doors(settings: &Settings) -> anyhow::Result<(Doors, Vec<(Log, ClockKind
     }
 }
 
+/// The producer alone: `demo --feed-only`.
+pub fn open_kafka_door(settings: &Settings) -> anyhow::Result<Doors> {
+    let Some(topic) = settings.topics.keys().next() else { bail!("no topic is named in ioc.toml") };
+    Ok(Doors::Kafka(Arc::new(KafkaDoor::open(&parts::kafka(settings))?), topic.clone()))
+}
+
 async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
     match settings.store {
         StoreKind::Embedded => Ok(Store::Embedded(crate::store::embedded::Embedded::open(&settings.data.join("store"))?)),

@@ -195,5 +195,5 @@ pub async fn influx(settings: &Settings) -> anyhow::Result<Store> {
     } else {
         tracing::warn!(url = %i.url, "InfluxDB does not answer; rows wait in the spool until it does");
     }
-    Ok(Store::Influx(influx))
+    Ok(Store::Influx(Box::new(influx)))
 }

@@ -79,7 +79,7 @@ impl<'a> Out<'a> {
     fn create(setup: &Setup, arguments: &'a Arguments) -> Result<Out<'a>, CliError> {
         let folder = &arguments.out;
         let checkpoints = match &arguments.checkpoints {
-            Some(path) => Some(CheckpointThread::start(Checkpoints::open(Disk::real(), path)?)?),
+            Some(path) => Some(CheckpointThread::start(Checkpoints::open(Disk::Real, path)?)?),
             None => None,
         };
         let bar = (!arguments.quiet).then(|| {

@@ -21,10 +21,13 @@ use std::time::Duration;
 pub enum TopicsCommand {
     /// Make the topics of ioc.toml with the broker's append time; change those that have another clock.
     Create {
+        /// Only these of ioc.toml's topics.
+        names: Vec<String>,
         #[arg(long, default_value_t = 4)]
         partitions: i32,
-        #[arg(long, default_value_t = 1)]
-        replication: i32,
+        /// Copies of each partition; the broker's default if left out.
+        #[arg(long)]
+        replication: Option<i32>,
         /// Days that records are kept.
         #[arg(long, default_value_t = 7)]
         days: u32,
@@ -107,7 +110,7 @@ pub fn topics(settings: &Settings, command: TopicsCommand) -> Result<i32, CliErr
     let kafka = crate::app::kafka_settings(settings);
     let topics = crate::app::topic_settings(settings);
     match command {
-        TopicsCommand::Create { partitions, replication, days } => {
+        TopicsCommand::Create { names, partitions, replication, days } => {
             let retention = Duration::from_secs(u64::from(days) * 86_400);
             let plan = |t: &crate::ingest::kafka::TopicSettings| kafka_topics::TopicPlan {
                 name: t.name.clone(),
@@ -116,7 +119,7 @@ pub fn topics(settings: &Settings, command: TopicsCommand) -> Result<i32, CliErr
                 replication,
                 retention: Some(retention),
             };
-            let plans: Vec<_> = topics.iter().map(plan).collect();
+            let plans: Vec<_> = topics.iter().filter(|t| names.is_empty() || names.contains(&t.name)).map(plan).collect();
             for (name, made) in kafka_topics::create(&kafka, &plans).context("cannot make the topics")? {
                 println!("{name}: {made}");
             }
@@ -125,7 +128,7 @@ pub fn topics(settings: &Settings, command: TopicsCommand) -> Result<i32, CliErr
         TopicsCommand::Check => {
             let reports = kafka_topics::check(&kafka, &topics).context("cannot ask Kafka")?;
             print!("{}", kafka_topics::table(&reports));
-            Ok(i32::from(reports.iter().any(|r| !r.verdict().is_good())))
+            Ok(i32::from(reports.iter().any(|r| matches!(r.verdict(), kafka_topics::Verdict::Bad(_)))))
         }
     }
 }

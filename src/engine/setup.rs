@@ -27,6 +27,8 @@ pub struct Setup {
     pub version: String,
     /// Hash of the areas alone: keys with an `area` tag mean the same while it is the same.
     pub areas_version: String,
+    /// Event types whose check takes a second pass, with the keywords that cause it.
+    pub slow_types: Vec<(String, Vec<String>)>,
     by_type: Vec<Vec<Wanting>>,
 }
 
@@ -62,7 +64,11 @@ impl Setup {
             }
         }
         let Versions { all: version, areas: areas_version } = versions;
-        Setup { pipelines, plan, registry, max_ahead: MAX_AHEAD, max_behind, version, areas_version, by_type }
+        Setup { pipelines, plan, registry, max_ahead: MAX_AHEAD, max_behind, version, areas_version, slow_types: Vec::new(), by_type }
+    }
+
+    pub fn schemas_checked_twice(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.slow_types.iter().map(|(kind, keywords)| (kind.as_str(), keywords.as_slice()))
     }
 
     /// Who wants events of this type, in pipeline order.

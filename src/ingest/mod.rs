@@ -15,6 +15,7 @@ pub mod kafka;
 pub mod log;
 pub mod mapped;
 pub mod reader;
+pub mod topics;
 
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};

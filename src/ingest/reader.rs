@@ -78,7 +78,9 @@ impl Reader {
     pub fn poll(&mut self, wait: Duration) -> Result<(), ReadError> {
         match &mut self.log {
             Kind::Embedded(r) => r.poll(Instant::now())?,
-            Kind::Kafka(r) => r.poll(wait),
+            Kind::Kafka(r) => {
+                r.poll(wait);
+            }
         }
         self.welcome();
         Ok(())
