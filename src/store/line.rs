@@ -313,7 +313,7 @@ fn find_unescaped(text: &[u8], wanted: &[u8]) -> Option<usize> {
     None
 }
 
-fn split_unescaped(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+pub(super) fn split_unescaped(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
@@ -323,7 +323,7 @@ fn split_unescaped(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn unescape(text: &[u8]) -> String {
+pub(super) fn unescape(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.iter().peekable();
     while let Some(byte) = bytes.next() {
