@@ -9,6 +9,9 @@
 //!
 //! Called by: driver, app.
 
+pub mod kafka;
+pub mod topics;
+
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
