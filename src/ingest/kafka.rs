@@ -103,9 +103,9 @@ impl KafkaReader {
         if settings.group.is_empty() {
             return Err(KafkaError::Setting { key: "group".into(), problem: "is empty: write `group = \"ioc\"` under [kafka]".into() });
         }
-        refuse_create_time(settings, topics)?;
         let asker = Asker::new(settings)?;
         let (layout, marks) = survey(&asker, topics, &start)?;
+        refuse_create_time(settings, topics)?;
         let mut book = Book::new(Bounds::of(layout.len()));
         for name in layout.keys() {
             let first = marks.get(name).and_then(|mark| mark.low).map(|(low, _)| low);

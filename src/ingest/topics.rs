@@ -62,14 +62,15 @@ pub fn create(settings: &KafkaSettings, plans: &[TopicPlan]) -> Result<Vec<(Stri
 }
 
 fn create_one(admin: &Admin, asker: &Asker, plan: &TopicPlan) -> Result<Made, KafkaError> {
-    match admin.config(&plan.name) {
-        Ok(config) => {
+    match asker.layout(&plan.name, LIMIT) {
+        Ok(layout) => {
+            let config = admin.config(&plan.name)?;
             let found = timestamp_type(&config);
             if plan.clock == Clock::Broker && found != "LogAppendTime" {
                 admin.alter(&plan.name, &config, TIMESTAMP_TYPE, "LogAppendTime")?;
                 return Ok(Made::Mended { found });
             }
-            Ok(Made::Present { partitions: asker.layout(&plan.name, LIMIT)?.len() as i32 })
+            Ok(Made::Present { partitions: layout.len() as i32 })
         }
         Err(KafkaError::NoTopic { .. }) => {
             let retention = match (plan.retention, plan.clock) {

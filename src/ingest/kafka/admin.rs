@@ -52,14 +52,17 @@ impl Admin {
         answer.map_err(|error| KafkaError::from_rd(&self.brokers, what, error))?.pop().ok_or_else(unanswered)
     }
 
+    /// Of a topic that exists.
     pub fn config(&self, topic: &str) -> Result<Config, KafkaError> {
-        let what = format!("describe topic `{topic}`");
+        let what = format!("describe the configuration of topic `{topic}`");
         let found: Result<ConfigResource, Code> =
             self.answer(&what, self.client.describe_configs(&[ResourceSpecifier::Topic(topic)], &self.options()))?;
-        let found = found.map_err(|code| match code {
-            Code::UnknownTopicOrPartition => KafkaError::NoTopic { brokers: self.brokers.clone(), topic: topic.to_string() },
-            code => KafkaError::from_code(&self.brokers, &what, code),
-        })?;
+        let found = found.map_err(|code| KafkaError::from_code(&self.brokers, &what, code))?;
+        if found.entries.is_empty() {
+            // The client drops the broker's reason; for a topic that exists there is one.
+            let detail = "it answers nothing; DescribeConfigs on the topic is needed".to_string();
+            return Err(KafkaError::Refused { brokers: self.brokers.clone(), what, detail });
+        }
         let own = |source: &ConfigSource| *source == ConfigSource::DynamicTopic;
         Ok(found.entries.into_iter().filter_map(|e| Some((e.name, (e.value?, own(&e.source))))).collect())
     }
@@ -81,7 +84,15 @@ impl Admin {
         plan = plan.set(key, value);
         let what = format!("set {key}={value} for topic `{topic}`");
         let done = self.answer(&what, self.client.alter_configs([&plan], &self.options()))?;
-        done.map(|_| ()).map_err(|(_, code)| KafkaError::from_code(&self.brokers, &what, code))
+        done.map_err(|(_, code)| KafkaError::from_code(&self.brokers, &what, code))?;
+        // The client drops the broker's reason here too: see what became of it.
+        match self.config(topic)?.get(key) {
+            Some((now, _)) if now == value => Ok(()),
+            _ => {
+                let detail = "it did not change; AlterConfigs on the topic is needed".to_string();
+                Err(KafkaError::Refused { brokers: self.brokers.clone(), what, detail })
+            }
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl KafkaError {
             Rd::ClientConfig(_, problem, key, value) => {
                 KafkaError::Setting { key, problem: format!("\"{value}\" is refused by librdkafka: {problem}") }
             }
+            Rd::AdminOp(code) => KafkaError::from_code(brokers, what, code),
             other => match other.rdkafka_error_code() {
                 Some(code) => KafkaError::from_code(brokers, what, code),
                 None => KafkaError::Failed { brokers: brokers.to_string(), what: what.to_string(), detail: other.to_string() },
