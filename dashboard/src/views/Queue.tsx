@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { formatAge, shortAreaName } from '../format';
 import { SEVERITIES, holdOrder, isFiltering, isUnacknowledged, NO_FILTER } from '../live/queue';
-import { alerts, arrivals, catalog, counts, filter, hasPicture, hidden, lang, now, queue, select, selection, shownOrder, t, unacknowledged, zone } from '../store';
+import { alerts, arrivals, catalog, coarseNow, counts, filter, hasPicture, hidden, lang, queue, select, selection, shownOrder, t, unacknowledged, zone } from '../store';
 import { Shape, lookOf } from '../ui/shape';
 import type { AlertView, Severity } from '../wire';
 
@@ -122,7 +122,7 @@ function Row({ alert }: { alert: AlertView }) {
         <span class="title">{alert.title[lang.value]}</span>
         <span class="state">{stateWords(alert)}</span>
         <span class="where">{where}{source ? ` · ${source}` : ''}</span>
-        <span class="age">{formatAge(alert.since, now.value, zone.value, lang.value)}{alert.retroactive ? ` · ${t('queue.retroactive')}` : ''}</span>
+        <span class="age">{formatAge(alert.since, coarseNow.value, zone.value, lang.value)}{alert.retroactive ? ` · ${t('queue.retroactive')}` : ''}</span>
       </button>
     </li>
   );
