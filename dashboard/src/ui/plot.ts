@@ -23,7 +23,7 @@ export class Plot {
     const options: uPlot.Options = {
       width: Math.max(50, host.clientWidth),
       height: Math.max(40, host.clientHeight),
-      padding: [6, 8, 0, 0],
+      padding: [6, 22, 0, 0],
       legend: { show: false },
       cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
       scales: { x: { time: true, range: () => [this.data.from / 1000, this.data.to / 1000] }, y: { range: (_u, low, high) => this.range(low, high) } },

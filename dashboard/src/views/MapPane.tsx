@@ -6,7 +6,7 @@ import { fieldName, measurementName } from '../i18n/names';
 import { AGGREGATES } from '../live/layer';
 import { compareAlerts, isListed, isOpen, type AreaAlerts } from '../live/queue';
 import type { Hover, LabelLook, ProvinceMap } from '../map/province';
-import { alerts, areaNames, areas, areasFailed, byArea, catalog, coarseNow, lang, layer, now, select, selection, t, theme, zone } from '../store';
+import { alerts, areaNames, areas, areasFailed, byArea, catalog, coarseNow, hasPicture, lang, layer, now, select, selection, t, theme, zone } from '../store';
 import { SHAPES, HATCH, Shape, lookOf } from '../ui/shape';
 import type { AlertView } from '../wire';
 import { AreaTable } from './AreaTable';
@@ -21,9 +21,14 @@ function hasWebGl2(): boolean {
   }
 }
 const webgl = hasWebGl2();
-/** Asked for as soon as the page is up, not only when the areas have come: first paint does not wait for it, the map does not wait long. */
+/** Asked for once the list stands, while the areas are still on their way: the list never waits for the map. */
 const loadMap = () => Promise.all([import('../map/province'), import('../map/looks')]);
-if (webgl) setTimeout(() => void loadMap().catch(() => undefined), 0);
+if (webgl) {
+  const stop = effect(() => {
+    if (!hasPicture.value) return;
+    setTimeout(() => { stop(); void loadMap().catch(() => undefined); }, 0);
+  });
+}
 
 export function MapPane() {
   const failed = useSignal(false);

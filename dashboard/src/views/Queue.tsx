@@ -57,6 +57,7 @@ function Rows() {
   const list = useRef<HTMLUListElement>(null);
   const [pointer, setPointer] = useState(false);
   const [scrolled, setScrolled] = useState(false);
+  const [, setFlushed] = useState(0);
   const shown = useRef<readonly string[]>([]);
   const filtered = useRef(filter.value);
   // Another filter is another list: nothing of the old one is held.
@@ -69,7 +70,7 @@ function Rows() {
   useLayoutEffect(() => { shownOrder.value = order; });
   const flush = (): void => {
     shown.current = [];
-    setPointer(false);
+    setFlushed((n) => n + 1);
     if (list.current) list.current.scrollTop = 0;
     setScrolled(false);
   };
@@ -88,11 +89,9 @@ function Rows() {
   }
   const rows = order.slice(0, MAX_ROWS);
   return (
-    <div class="rows-frame">
-      {fresh.length > 0 && <button type="button" class="fresh-button" onClick={flush} data-testid="fresh">{t('queue.fresh', { n: fresh.length })}</button>}
-      <ul class="rows" ref={list} tabIndex={-1}
-        onPointerEnter={() => setPointer(true)} onPointerLeave={() => setPointer(false)}
-        onScroll={(e) => setScrolled(e.currentTarget.scrollTop > 4)}>
+    <div class="rows-frame" onPointerEnter={() => setPointer(true)} onPointerLeave={() => setPointer(false)}>
+      {fresh.length > 0 && <button type="button" class="fresh-button" onClick={flush} data-testid="fresh">{fresh.some((id) => alerts.value.get(id)?.severity === 'critical') && <Shape severity="critical" look="filled" size={12} />} {t('queue.fresh', { n: fresh.length })}</button>}
+      <ul class="rows" ref={list} tabIndex={-1} onScroll={(e) => setScrolled(e.currentTarget.scrollTop > 4)}>
         {rows.map((id) => {
           const alert = alerts.value.get(id);
           return alert ? <Row key={id} alert={alert} /> : null;
