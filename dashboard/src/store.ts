@@ -63,8 +63,14 @@ export const unacknowledged = computed(() => {
   return n;
 });
 export const cutOff = computed(() => link.value.phase !== 'live' && hasPicture.value);
+/** The server refused an action for want of a name. */
+const nameAsked = signal(false);
 /** Access without tokens: the server names nobody, and an action carries the person's name. */
-export const openAccess = computed(() => me.value !== null && me.value.name === '');
+export const openAccess = computed(() => me.value !== null && (me.value.name === '' || nameAsked.value));
+/** Counts greetings: what is asked by REST is asked again after each. */
+export const greetings = signal(0);
+/** For ages in words: they change no faster than this. */
+export const coarseNow = computed(() => Math.floor(now.value / 5_000) * 5_000);
 export const measurements = computed(() => new Map<string, MeasurementView>((catalog.value?.measurements ?? []).map((m) => [m.measurement, m])));
 export const rules = computed(() => new Map<string, RuleView>((catalog.value?.rules ?? []).map((r) => [`${r.pipeline}/${r.rule}`, r])));
 export const ruleOf = (a: AlertView): RuleView | undefined => rules.value.get(`${a.pipeline}/${a.rule}`);
@@ -163,6 +169,7 @@ export const connection = new Connection(
     },
     hello: (who, _epoch, resumed) => {
       me.value = who;
+      greetings.value += 1;
       if (!resumed || !catalog.peek()) void loadCatalog();
       if (!areas.peek()) void loadAreas();
     },
@@ -252,6 +259,9 @@ export async function acknowledge(id: string, note: string): Promise<void> {
     } else if (answer.status === 401) {
       connection.stop('signed_out');
       ackState.value = null;
+    } else if (answer.problem && /name/.test(answer.problem.code) && !openAccess.peek()) {
+      nameAsked.value = true;
+      ackState.value = { id, phase: 'name', message: answer.problem.message[lang.peek()] };
     } else if (answer.problem) {
       ackState.value = { id, phase: 'refused', message: answer.problem.message[lang.peek()] };
     } else ackState.value = { id, phase: 'offline', message: t('ack.offline') };

@@ -24,5 +24,5 @@ export function snapshot(seq: number, over: Partial<Snapshot> = {}): Snapshot {
 }
 
 export function update(seq: number, over: Partial<Update> = {}): Update {
-  return { seq, tick: { number: seq, time: T0 + seq * 1_000, live: true }, alerts: [], figures: [], ...over };
+  return { seq, tick: { number: seq, time: T0 + seq * 1_000, live: true }, alerts: [], figures: [], ...over } as Update;
 }

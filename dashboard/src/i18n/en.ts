@@ -93,6 +93,7 @@ export const en: Record<Key, string> = {
   'queue.new': 'new',
 
   'map.title': 'Map of the areas',
+  'map.keys': 'Map: arrow keys move, + and − zoom',
   'map.layer': 'Layer',
   'map.layer.alerts': 'Worst open alert',
   'map.aggregate': 'Combine',
@@ -196,5 +197,7 @@ export const en: Record<Key, string> = {
   'help.outline': 'outline: acknowledged',
   'help.tick': 'outline with ✓: resolved, unacknowledged',
   'help.hatch': 'hatched: no data',
+  'help.dashed': 'dashed line: provisional figures',
+  'help.ring': 'ring on a line: a revised figure',
   'live_region.critical': 'New critical alert: {title}, {area}',
 };

@@ -92,6 +92,7 @@ export const vi = {
   'queue.new': 'mới',
 
   'map.title': 'Bản đồ địa bàn',
+  'map.keys': 'Bản đồ: phím mũi tên để dời, + và − để phóng',
   'map.layer': 'Lớp',
   'map.layer.alerts': 'Cảnh báo nặng nhất',
   'map.aggregate': 'Gộp',
@@ -195,6 +196,8 @@ export const vi = {
   'help.outline': 'viền: đã xác nhận',
   'help.tick': 'viền có dấu ✓: đã hết, chưa xác nhận',
   'help.hatch': 'gạch chéo: mất dữ liệu',
+  'help.dashed': 'đường nét đứt: số liệu tạm tính',
+  'help.ring': 'vòng tròn trên đường: số liệu đã được sửa',
   'live_region.critical': 'Cảnh báo khẩn cấp mới: {title}, {area}',
 } as const;
 

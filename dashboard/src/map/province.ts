@@ -3,7 +3,7 @@
 //! Invariants
 //! 1. No request leaves the page: the areas come as an object, names are HTML, shapes are drawn here; the worker is this site's own module file.
 //! 2. Colours change by feature state, without cutting tiles anew.
-import { LngLatBounds, Map as MapLibre, setWorkerUrl, type GeoJSONSource, type MapMouseEvent, type StyleSpecification } from 'maplibre-gl';
+import { LngLatBounds, Map as MapLibre, setWorkerUrl, type GeoJSONSource, type ExpressionSpecification, type MapMouseEvent, type StyleSpecification } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?url';
 import type { AreaCollection } from '../api';
 import { SEVERITIES } from '../live/queue';
@@ -33,9 +33,11 @@ export class ProvinceMap {
   private readonly shown = new Map<string, string>();
   private labels: LabelLook[] = [];
   private loaded = false;
+  private gone = false;
   private colors: Colors;
   private waiting: (() => void)[] = [];
   private hovered: string | null = null;
+  private selected: string | null = null;
 
   constructor(host: HTMLElement, private readonly labelHost: HTMLElement, areas: AreaCollection, colors: Colors, private readonly hooks: Hooks) {
     this.colors = colors;
@@ -89,8 +91,7 @@ export class ProvinceMap {
       this.map.setPaintProperty('ground', 'background-color', colors.ground);
       this.map.setPaintProperty('fill', 'fill-color', fillOf(colors));
       this.map.setPaintProperty('line', 'line-color', colors.line);
-      this.map.setPaintProperty('hover', 'line-color', colors.quiet);
-      this.map.setPaintProperty('selected', 'line-color', colors.text);
+      this.map.setPaintProperty('mark', 'line-color', markOf(colors));
       this.addImages();
     });
   }
@@ -129,7 +130,15 @@ export class ProvinceMap {
   }
 
   setSelected(code: string | null): void {
-    this.whenLoaded(() => this.map.setFilter('selected', ['==', ['get', 'code'], code ?? '']));
+    this.whenLoaded(() => { this.selected = this.mark('selected', this.selected, code); });
+  }
+
+  /** Takes a mark from one area and gives it to another. */
+  private mark(name: 'selected' | 'hovered', from: string | null, to: string | null): string | null {
+    if (from === to) return to;
+    if (from !== null) this.map.setFeatureState({ source: 'areas', id: from }, { [name]: false });
+    if (to !== null) this.map.setFeatureState({ source: 'areas', id: to }, { [name]: true });
+    return to;
   }
 
   /** Names in the order in which they claim their place. */
@@ -142,15 +151,21 @@ export class ProvinceMap {
   /** The whole, or one area; an area that can be seen well enough is left where it is, so that j and k do not shake the map. */
   show(code: string | null): void {
     const box = code === null ? this.whole : this.boxes.get(code);
-    if (!box || (code !== null && this.seesWell(box))) return;
-    this.map.fitBounds(box, { padding: code === null ? 20 : 140, maxZoom: 11, animate: !still(), duration: 500 });
+    if (!box) return;
+    // After the layout: the detail may just have taken its part of the width.
+    requestAnimationFrame(() => {
+      if (this.gone) return;
+      this.map.resize();
+      if (code !== null && this.seesWell(box)) return;
+      this.map.fitBounds(box, { padding: code === null ? 20 : 60, maxZoom: code === null ? 12 : 9.5, animate: !still(), duration: 500 });
+    });
   }
 
   private seesWell([west, south, east, north]: Box): boolean {
     const a = this.map.project([west, north]);
     const b = this.map.project([east, south]);
     const { width, height } = this.map.getContainer().getBoundingClientRect();
-    return Math.max(b.x - a.x, b.y - a.y) >= 20 && a.x >= 0 && a.y >= 0 && b.x <= width && b.y <= height;
+    return Math.max(b.x - a.x, b.y - a.y) >= 14 && a.x >= 0 && a.y >= 0 && b.x <= width && b.y <= height;
   }
 
   zoom(step: 1 | -1): void {
@@ -167,6 +182,7 @@ export class ProvinceMap {
   }
 
   destroy(): void {
+    this.gone = true;
     this.map.remove();
     this.labelHost.replaceChildren();
   }
@@ -187,16 +203,12 @@ export class ProvinceMap {
   private onMove(event: MapMouseEvent): void {
     const { code, alert } = this.hit(event);
     this.map.getCanvas().style.cursor = code || alert ? 'pointer' : '';
-    if (this.hovered !== code) {
-      this.hovered = code;
-      if (this.loaded) this.map.setFilter('hover', ['==', ['get', 'code'], code ?? '']);
-    }
+    if (this.loaded) this.hovered = this.mark('hovered', this.hovered, code);
     this.hooks.hover(code || alert ? { code, alert, x: event.point.x, y: event.point.y } : null);
   }
 
   private leave(): void {
-    this.hovered = null;
-    if (this.loaded) this.map.setFilter('hover', ['==', ['get', 'code'], '']);
+    if (this.loaded) this.hovered = this.mark('hovered', this.hovered, null);
     this.hooks.hover(null);
   }
 
@@ -266,8 +278,12 @@ export class ProvinceMap {
   }
 }
 
-function fillOf(colors: Colors): ['to-color', unknown, string] {
+function fillOf(colors: Colors): ExpressionSpecification {
   return ['to-color', ['feature-state', 'fill'], colors.area];
+}
+
+function markOf(colors: Colors): ExpressionSpecification {
+  return ['case', ['boolean', ['feature-state', 'selected'], false], colors.text, ['boolean', ['feature-state', 'hovered'], false], colors.quiet, 'rgba(0,0,0,0)'];
 }
 
 function styleOf(areas: AreaCollection, colors: Colors): StyleSpecification {
@@ -280,12 +296,11 @@ function styleOf(areas: AreaCollection, colors: Colors): StyleSpecification {
     },
     layers: [
       { id: 'ground', type: 'background', paint: { 'background-color': colors.ground } },
-      { id: 'fill', type: 'fill', source: 'areas', paint: { 'fill-color': fillOf(colors) as never, 'fill-antialias': false } },
+      { id: 'fill', type: 'fill', source: 'areas', paint: { 'fill-color': fillOf(colors), 'fill-antialias': false } },
       { id: 'hatch', type: 'fill', source: 'areas', filter: ['==', ['get', 'code'], ''], paint: { 'fill-pattern': 'hatch', 'fill-opacity': 0.6 } },
       { id: 'line', type: 'line', source: 'areas', paint: { 'line-color': colors.line, 'line-width': ['interpolate', ['linear'], ['zoom'], 7, 0.7, 11, 1.5] } },
-      { id: 'edge', type: 'line', source: 'areas', paint: { 'line-color': ['to-color', ['feature-state', 'edge'], 'rgba(0,0,0,0)'] as never, 'line-width': 2 } },
-      { id: 'hover', type: 'line', source: 'areas', filter: ['==', ['get', 'code'], ''], paint: { 'line-color': colors.quiet, 'line-width': 1.5 } },
-      { id: 'selected', type: 'line', source: 'areas', filter: ['==', ['get', 'code'], ''], paint: { 'line-color': colors.text, 'line-width': 2 } },
+      { id: 'edge', type: 'line', source: 'areas', paint: { 'line-color': ['to-color', ['feature-state', 'edge'], 'rgba(0,0,0,0)'], 'line-width': 2 } },
+      { id: 'mark', type: 'line', source: 'areas', paint: { 'line-color': markOf(colors), 'line-width': 2 } },
       {
         id: 'points', type: 'symbol', source: 'points', minzoom: POINTS_FROM,
         layout: { 'icon-image': ['get', 'icon'], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'rank'] },

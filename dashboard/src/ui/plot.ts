@@ -23,7 +23,7 @@ export class Plot {
     const options: uPlot.Options = {
       width: Math.max(50, host.clientWidth),
       height: Math.max(40, host.clientHeight),
-      padding: [6, 8, 0, 0],
+      padding: [6, 22, 0, 0],
       legend: { show: false },
       cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
       scales: { x: { time: true, range: () => [this.data.from / 1000, this.data.to / 1000] }, y: { range: (_u, low, high) => this.range(low, high) } },
@@ -98,6 +98,7 @@ export class Plot {
   private drawLimits(u: uPlot, color: (name: string) => string, look: PlotLook): void {
     const { ctx, bbox } = u;
     const scale = devicePixelRatio;
+    // Lines first, names over them.
     const named: { y: number; right: number }[] = [];
     for (const limit of this.data.limits) {
       const y = Math.round(u.valToPos(limit.value, 'y', true)) + 0.5;
@@ -117,8 +118,12 @@ export class Plot {
       const text = `${limit.until ? '✓ ' : ''}${formatOperator(limit.op)} ${formatValue(limit.value, this.data.unit, look.lang)}`;
       // Names of lines close to each other stand side by side.
       const at = Math.max(bbox.left + 4 * scale, ...named.filter((n) => Math.abs(n.y - y) < 16 * scale).map((n) => n.right + 12 * scale));
-      ctx.fillText(text, at, y);
-      named.push({ y, right: at + ctx.measureText(text).width });
+      const width = ctx.measureText(text).width;
+      ctx.fillStyle = color('--surface');
+      ctx.fillRect(at - 2 * scale, ctx.textBaseline === 'bottom' ? y - 15 * scale : y + scale, width + 4 * scale, 14 * scale);
+      ctx.fillStyle = color('--quiet');
+      ctx.fillText(text, at, y + (ctx.textBaseline === 'bottom' ? -scale : 2 * scale));
+      named.push({ y, right: at + width });
       ctx.restore();
     }
   }

@@ -22,10 +22,13 @@ export function App() {
     <div class={`desk${selection.value ? ' with-detail' : ''}`}>
       <ShapeDefs />
       <TopBar />
-      <Notices />
       <main class="panes">
         <Queue />
-        <MapPane />
+        {/* In the middle column: what comes and goes here moves neither the queue nor the detail. */}
+        <div class="centre">
+          <Notices />
+          <MapPane />
+        </div>
         {selection.value && <Detail />}
       </main>
       <TrendBar />

@@ -12,7 +12,7 @@ export function AreaTable() {
   const rows = (areas.value?.features ?? []).map((f) => ({ code: f.properties.code, name: f.properties.name, state: byArea.value.get(f.properties.code), value: d?.values.get(f.properties.code) }));
   rows.sort((a, b) => (a.state ? rankOf(a.state.worst) : 9) - (b.state ? rankOf(b.state.worst) : 9) || (b.state?.open ?? 0) - (a.state?.open ?? 0) || collator.compare(a.name, b.name));
   return (
-    <div class="table-frame" tabIndex={0} role="region" aria-label={t('map.title')}>
+    <div class="table-frame" tabIndex={0} role="region" aria-label={t('map.as_table')}>
       <table class="values areas" data-testid="area-table">
         <thead>
           <tr>

@@ -20,6 +20,8 @@ export function Help() {
           <li><Shape severity="major" look="outline" /> {t('help.outline')}</li>
           <li><Shape severity="major" look="tick" /> {t('help.tick')}</li>
           <li><Shape severity="major" look="hatch" /> {t('help.hatch')}</li>
+          <li><svg class="shape" width="14" height="14" viewBox="0 0 16 16" aria-hidden="true"><path d="M0 8h16" stroke="currentColor" stroke-width="1.5" stroke-dasharray="4 3" /></svg> {t('help.dashed')}</li>
+          <li><svg class="shape" width="14" height="14" viewBox="0 0 16 16" aria-hidden="true"><path d="M0 8h16" stroke="currentColor" stroke-width="1.5" /><circle cx="8" cy="8" r="4" fill="none" stroke="currentColor" stroke-width="1.5" /></svg> {t('help.ring')}</li>
         </ul>
         <button type="button" onClick={close}>{t('detail.close')}</button>
       </div>

@@ -4,10 +4,11 @@ import { useEffect, useRef } from 'preact/hooks';
 import { formatAge, formatNumber, formatValue, shortAreaName } from '../format';
 import { fieldName, measurementName } from '../i18n/names';
 import { AGGREGATES } from '../live/layer';
-import { isListed, type AreaAlerts } from '../live/queue';
+import { compareAlerts, isListed, isOpen, type AreaAlerts } from '../live/queue';
 import type { Hover, LabelLook, ProvinceMap } from '../map/province';
-import { alerts, areaNames, areas, areasFailed, byArea, catalog, lang, layer, now, select, selection, t, theme, zone } from '../store';
+import { alerts, areaNames, areas, areasFailed, byArea, catalog, coarseNow, hasPicture, lang, layer, now, select, selection, t, theme, zone } from '../store';
 import { SHAPES, HATCH, Shape, lookOf } from '../ui/shape';
+import type { AlertView } from '../wire';
 import { AreaTable } from './AreaTable';
 import { drawn } from './layers';
 import { focusTargets } from './keys';
@@ -20,9 +21,14 @@ function hasWebGl2(): boolean {
   }
 }
 const webgl = hasWebGl2();
-/** Asked for as soon as the page is up, not only when the areas have come: first paint does not wait for it, the map does not wait long. */
+/** Asked for once the list stands, while the areas are still on their way: the list never waits for the map. */
 const loadMap = () => Promise.all([import('../map/province'), import('../map/looks')]);
-if (webgl) setTimeout(() => void loadMap().catch(() => undefined), 0);
+if (webgl) {
+  const stop = effect(() => {
+    if (!hasPicture.value) return;
+    setTimeout(() => { stop(); void loadMap().catch(() => undefined); }, 0);
+  });
+}
 
 export function MapPane() {
   const failed = useSignal(false);
@@ -143,7 +149,7 @@ function follow(map: ProvinceMap, looks: typeof import('../map/looks')): () => v
     effect(() => {
       map.setPoints([...alerts.value.values()].filter((a) => a.position !== null && isListed(a)).map((a) => ({ id: a.id, at: a.position ?? [0, 0], severity: a.severity, look: lookOf(a) })));
     }),
-    effect(() => map.label(t('map.title'))),
+    effect(() => map.label(t('map.keys'))),
     labelEffect(map),
     effect(() => {
       const s = selection.value;
@@ -228,6 +234,11 @@ function Legend() {
   );
 }
 
+/** The two alerts of an area that come first in the queue. */
+function worstOf(code: string | null): AlertView[] {
+  return [...alerts.value.values()].filter((a) => a.area?.code === code && isOpen(a)).sort(compareAlerts).slice(0, 2);
+}
+
 function Tip({ hover, width }: { hover: Hover; width: number }) {
   const box = useRef<HTMLDivElement>(null);
   const { code, alert: id, x, y } = hover;
@@ -244,7 +255,8 @@ function Tip({ hover, width }: { hover: Hover; width: number }) {
     <div class="tip" ref={box}>
       <b>{code ? areaNames.value.get(code) : alert?.area?.name}</b>
       {alert && <p><Shape severity={alert.severity} look={lookOf(alert)} size={12} /> {alert.title[lang.value]} · {formatAge(alert.since, now.value, zone.value, lang.value)}</p>}
-      {!alert && <p>{state ? <><Shape severity={state.worst} look={state.unacknowledged > 0 ? 'filled' : 'outline'} size={12} /> {t('map.open_alerts', { n: state.open })}</> : <span class="quiet">{t('map.no_alerts')}</span>}</p>}
+      {!alert && <p class="tip-state">{state ? <><Shape severity={state.worst} look={state.unacknowledged > 0 ? 'filled' : 'outline'} size={12} /> {t('map.open_alerts', { n: state.open })}</> : <span class="quiet">{t('map.no_alerts')}</span>}</p>}
+      {!alert && state && worstOf(code).map((a) => <p key={a.id}><Shape severity={a.severity} look={lookOf(a)} size={12} /> {a.title[lang.value]} · {formatAge(a.since, coarseNow.value, zone.value, lang.value)}</p>)}
       {d && <p>{fieldName(d.field.field, lang.value)}: {value ? <>{formatValue(value.value, d.field.unit, lang.value)} <span class="quiet">({t(`map.aggregate.${d.aggregate}`)}, {formatAge(value.end, now.value, zone.value, lang.value)})</span></> : <span class="quiet">{t('map.no_value')}</span>}</p>}
     </div>
   );

@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { formatAge, shortAreaName } from '../format';
 import { SEVERITIES, holdOrder, isFiltering, isUnacknowledged, NO_FILTER } from '../live/queue';
-import { alerts, arrivals, catalog, counts, filter, hasPicture, hidden, lang, now, queue, select, selection, shownOrder, t, unacknowledged, zone } from '../store';
+import { alerts, arrivals, catalog, coarseNow, counts, filter, hasPicture, hidden, lang, queue, select, selection, shownOrder, t, unacknowledged, zone } from '../store';
 import { Shape, lookOf } from '../ui/shape';
 import type { AlertView, Severity } from '../wire';
 
@@ -57,6 +57,7 @@ function Rows() {
   const list = useRef<HTMLUListElement>(null);
   const [pointer, setPointer] = useState(false);
   const [scrolled, setScrolled] = useState(false);
+  const [, setFlushed] = useState(0);
   const shown = useRef<readonly string[]>([]);
   const filtered = useRef(filter.value);
   // Another filter is another list: nothing of the old one is held.
@@ -69,7 +70,7 @@ function Rows() {
   useLayoutEffect(() => { shownOrder.value = order; });
   const flush = (): void => {
     shown.current = [];
-    setPointer(false);
+    setFlushed((n) => n + 1);
     if (list.current) list.current.scrollTop = 0;
     setScrolled(false);
   };
@@ -88,11 +89,9 @@ function Rows() {
   }
   const rows = order.slice(0, MAX_ROWS);
   return (
-    <div class="rows-frame">
-      {fresh.length > 0 && <button type="button" class="fresh-button" onClick={flush} data-testid="fresh">{t('queue.fresh', { n: fresh.length })}</button>}
-      <ul class="rows" ref={list} tabIndex={-1}
-        onPointerEnter={() => setPointer(true)} onPointerLeave={() => setPointer(false)}
-        onScroll={(e) => setScrolled(e.currentTarget.scrollTop > 4)}>
+    <div class="rows-frame" onPointerEnter={() => setPointer(true)} onPointerLeave={() => setPointer(false)}>
+      {fresh.length > 0 && <button type="button" class="fresh-button" onClick={flush} data-testid="fresh">{fresh.some((id) => alerts.value.get(id)?.severity === 'critical') && <Shape severity="critical" look="filled" size={12} />} {t('queue.fresh', { n: fresh.length })}</button>}
+      <ul class="rows" ref={list} tabIndex={-1} onScroll={(e) => setScrolled(e.currentTarget.scrollTop > 4)}>
         {rows.map((id) => {
           const alert = alerts.value.get(id);
           return alert ? <Row key={id} alert={alert} /> : null;
@@ -122,7 +121,7 @@ function Row({ alert }: { alert: AlertView }) {
         <span class="title">{alert.title[lang.value]}</span>
         <span class="state">{stateWords(alert)}</span>
         <span class="where">{where}{source ? ` · ${source}` : ''}</span>
-        <span class="age">{formatAge(alert.since, now.value, zone.value, lang.value)}{alert.retroactive ? ` · ${t('queue.retroactive')}` : ''}</span>
+        <span class="age">{formatAge(alert.since, coarseNow.value, zone.value, lang.value)}{alert.retroactive ? ` · ${t('queue.retroactive')}` : ''}</span>
       </button>
     </li>
   );

@@ -23,7 +23,7 @@ export function TopBar() {
       <span class="tools">
         <button type="button" class="tool" onClick={() => { searching.value = true; }} title={t('top.search')} aria-label={t('top.search')}><kbd>/</kbd></button>
         <button type="button" class="tool" onClick={() => { helping.value = true; }} title={t('top.help')} aria-label={t('top.help')}><kbd>?</kbd></button>
-        <button type="button" class="tool" data-testid="lang" onClick={() => setLang(lang.value === 'vi' ? 'en' : 'vi')} title={t('top.language')} aria-label={t('top.language')}>
+        <button type="button" class="tool" data-testid="lang" onClick={() => setLang(lang.value === 'vi' ? 'en' : 'vi')} title={t('top.language')} aria-label={`vi/en – ${t('top.language')}`}>
           <span class={lang.value === 'vi' ? 'on' : 'quiet'}>vi</span>/<span class={lang.value === 'en' ? 'on' : 'quiet'}>en</span>
         </button>
         <ThemeButton />

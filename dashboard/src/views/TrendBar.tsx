@@ -43,7 +43,7 @@ function Shown({ choice, alert, follows }: { choice: FigureChoice; alert: AlertV
     <>
       <div class="trend-head">
         <h2>{fieldName(choice.field, lang.value)}</h2>
-        <p>{measurementName(choice.measurement, lang.value)}</p>
+        {measurementName(choice.measurement, lang.value).toLowerCase() !== fieldName(choice.field, lang.value).toLowerCase() && <p>{measurementName(choice.measurement, lang.value)}</p>}
         <p class="quiet">{[area ? shortAreaName(area) : null, keyWords(choice.key)].filter((w) => w).join(' · ')}</p>
         <p class={`big ${fresh}`} data-testid="trend-value">
           {formatValue(figure?.values[choice.field], unit, lang.value)}

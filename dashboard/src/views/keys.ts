@@ -10,7 +10,15 @@ function move(step: 1 | -1): void {
   const id = nextSelection(shownOrder.peek(), selected?.kind === 'alert' ? selected.id : null, step, resumeAt.peek());
   if (id === null) return;
   select({ kind: 'alert', id });
-  requestAnimationFrame(() => document.querySelector(`[data-alert-id="${CSS.escape(id)}"]`)?.scrollIntoView({ block: 'nearest' }));
+  requestAnimationFrame(() => document.querySelector(`[data-testid=alert-row][data-alert-id="${CSS.escape(id)}"]`)?.scrollIntoView({ block: 'nearest' }));
+}
+
+/** Closing from within the detail gives the focus back to its row. */
+function close(target: HTMLElement | null): void {
+  const selected = selection.peek();
+  const row = selected?.kind === 'alert' ? document.querySelector<HTMLElement>(`[data-testid=alert-row][data-alert-id="${CSS.escape(selected.id)}"]`) : null;
+  if (target?.closest('.detail')) row?.focus();
+  select(null);
 }
 
 function onKey(event: KeyboardEvent): void {
@@ -21,7 +29,7 @@ function onKey(event: KeyboardEvent): void {
     if (searching.peek()) searching.value = false;
     else if (helping.peek()) helping.value = false;
     else if (typing) target.blur();
-    else select(null);
+    else close(target);
     return;
   }
   if (typing || searching.peek() || helping.peek() || !hasPicture.peek()) return;

@@ -1,7 +1,7 @@
 //! The 2 h of one figure: asked from the store once, continued by live rows.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { getTrend } from '../api';
-import { board, figures, now } from '../store';
+import { board, figures, greetings, now } from '../store';
 import type { FigureChoice } from '../route';
 import type { TrendPoint } from '../wire';
 import { keyOf } from '../live/board';
@@ -19,12 +19,13 @@ export function useTrend(choice: FigureChoice | null, span = TREND_SPAN): TrendS
     if (!choice || !hasClock) return;
     let gone = false;
     const to = now.peek();
-    void getTrend(choice.measurement, choice.field, choice.key, to - span, to + 60_000).then((got) => {
+    void getTrend(choice.measurement, choice.field, choice.key, to - span, to + 3_600_000).then((got) => {
       if (gone) return;
       setAnswer({ id, state: got.ok ? { points: got.value.points, every: got.value.every_ms, phase: 'ready' } : { points: [], every: 0, phase: 'failed' } });
     });
     return () => { gone = true; };
-  }, [id, epoch, hasClock]);
+    // After each greeting: what passed while the line was cut reached the board as newest rows only.
+  }, [id, epoch, greetings.value, hasClock]);
   const figure = choice ? figures.value.get(choice.measurement)?.get(keyOf(choice.key)) : undefined;
   useEffect(() => {
     if (!choice || !figure) return;
