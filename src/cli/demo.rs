@@ -158,15 +158,17 @@ pub fn demo(mut settings: Settings, args: DemoArgs) -> Result<(), CliError> {
         let began = wall_clock();
         let past = recording.clone();
         let (write_history, told) = (history, settings.store);
-        let prepare = move |doors: &Doors| match doors {
-            Doors::Embedded(log) if write_history => {
+        let (written, history_written) = tokio::sync::oneshot::channel();
+        let prepare = move |doors: &Doors| {
+            if let (Doors::Embedded(log), true) = (doors, write_history) {
                 let records = past.history(began, by)?;
                 for some in records.chunks(5_000) {
                     log.append_blocking(some.to_vec())?;
                 }
-                Ok(())
             }
-            _ => Ok(()),
+            // nobody waits only if the demo stops already
+            let _ = written.send(());
+            Ok(())
         };
         let said = wiring(&settings);
         let data = settings.data.display().to_string();
@@ -178,7 +180,13 @@ pub fn demo(mut settings: Settings, args: DemoArgs) -> Result<(), CliError> {
         }
         let stop = Arc::new(AtomicBool::new(false));
         let feeder = Feeder { recording, doors: app.doors.clone(), stop: stop.clone(), by, from: history.then_some(began) };
-        let feeding = tokio::spawn(feeder.run());
+        let feeding = tokio::spawn(async move {
+            // what is live must not enter the log before what lies before it
+            match history_written.await {
+                Ok(()) => feeder.run().await,
+                Err(_) => Ok(()),
+            }
+        });
         wait_for_end(&app).await?;
         stop.store(true, Ordering::Relaxed);
         feeding.abort();

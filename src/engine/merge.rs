@@ -178,6 +178,12 @@ impl Merger {
         }
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
             pipe.settle(index, &setup.pipelines[index].timing, &self.owed);
+            // rows that wait hold back what rules may call silence
+            let waiting = self.owed.iter().filter(|(p, ..)| *p == index);
+            let ends = waiting.filter_map(|(_, w, start)| pipe.windows[*w].open.get(start).map(|m| m.end));
+            if let Some(least) = ends.min() {
+                pipe.frontier = pipe.frontier.min(least - Span(1));
+            }
         }
     }
 
@@ -282,7 +288,7 @@ impl Pipe {
                 touched.insert((index, w, start));
             }
         }
-        self.frontier = self.frontier.max(self.rule_frontier(timing, time));
+        self.frontier = self.rule_frontier(timing, time);
     }
 
     /// Up to where rules may say "no row came": as `judge`, but time in which a partition could not be read does not count.
