@@ -11,6 +11,7 @@
 //! Called by: ingest, cli (`ioc check`), scenario.
 
 use super::envelope::{Envelope, Scope};
+use super::guess::Guess;
 use super::scan::{self, Cursor};
 use super::walk::{Walk, schema_fault};
 use super::{Event, Reason, Rejected, Scalar, TypeId};
@@ -26,14 +27,14 @@ pub use super::plan::{DecodePlan, Wanted};
 #[derive(Debug)]
 pub struct Decoder {
     pub(crate) plan: Arc<DecodePlan>,
-    pub(crate) guess: Vec<u32>,
+    pub(crate) guess: Guess,
     pub(crate) bump: Bump,
     pub(crate) buffer: String,
 }
 
 impl Decoder {
     pub fn new(plan: Arc<DecodePlan>) -> Decoder {
-        let guess = vec![super::plan::NONE; plan.nodes.len() + plan.children.len()];
+        let guess = Guess::new(&plan);
         Decoder { plan, guess, bump: Bump::new(), buffer: String::new() }
     }
 
