@@ -10,6 +10,7 @@
 //!
 //! Called by: ingest, cli (`ioc check`), scenario.
 
+use super::clock::Minute;
 use super::envelope::{Envelope, Scope};
 use super::guess::Guess;
 use super::scan::{self, Cursor};
@@ -28,6 +29,7 @@ pub use super::plan::{DecodePlan, Wanted};
 pub struct Decoder {
     pub(crate) plan: Arc<DecodePlan>,
     pub(crate) guess: Guess,
+    pub(crate) minute: Minute,
     pub(crate) bump: Bump,
     pub(crate) buffer: String,
 }
@@ -35,7 +37,7 @@ pub struct Decoder {
 impl Decoder {
     pub fn new(plan: Arc<DecodePlan>) -> Decoder {
         let guess = Guess::new(&plan);
-        Decoder { plan, guess, bump: Bump::new(), buffer: String::new() }
+        Decoder { plan, guess, minute: Minute::default(), bump: Bump::new(), buffer: String::new() }
     }
 
     pub fn plan(&self) -> &Arc<DecodePlan> {
@@ -66,6 +68,7 @@ impl Decoder {
         Walk {
             plan: &self.plan,
             guess: &mut self.guess,
+            minute: &mut self.minute,
             bump,
             buffer: &mut self.buffer,
             slots: &mut [],
@@ -109,7 +112,7 @@ pub(crate) fn finish<'a>(walk: &mut Walk<'_, 'a>, cursor: &Cursor<'a>, envelope:
         && !envelope.walked
     {
         envelope.prepare(walk);
-        walk.value(&mut Cursor { i: from, ..*cursor }, kind.root, 1)?;
+        walk.data(&mut Cursor { i: from, ..*cursor }, kind.root)?;
     }
     let data = envelope.data.map_or("", |(from, to)| cursor.text.get(from..to).unwrap_or(""));
     if let Some(schema) = &kind.schema {
@@ -120,7 +123,7 @@ pub(crate) fn finish<'a>(walk: &mut Walk<'_, 'a>, cursor: &Cursor<'a>, envelope:
             slow_check(&slow.validator, data, envelope.data.map_or(0, |(from, _)| from))?;
         }
     }
-    let time = envelope.time()?;
+    let time = envelope.time(walk.minute)?;
     if envelope.data.is_none() {
         envelope.prepare(walk);
     }

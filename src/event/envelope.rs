@@ -10,6 +10,7 @@
 //!
 //! Called by: event::decode, event::binary.
 
+use super::clock::Minute;
 use super::plan::attribute::{self, *};
 use super::plan::{DecodePlan, NONE};
 use super::scan::Cursor;
@@ -152,7 +153,7 @@ impl<'a> Envelope<'a> {
                 let from = c.i;
                 if self.seen & (1 << TYPE) != 0 && scope == Scope::Whole {
                     self.prepare(walk);
-                    walk.value(c, walk.plan.plan_of(self.kind).root, 1)?;
+                    walk.data(c, walk.plan.plan_of(self.kind).root)?;
                     self.walked = true;
                 } else {
                     c.skip(1)?;
@@ -255,9 +256,9 @@ impl<'a> Envelope<'a> {
 
     /// The time of the event (T1).
     #[inline(always)]
-    pub fn time(&self) -> Result<Timestamp, Box<Rejected>> {
+    pub fn time(&self, minute: &mut Minute) -> Result<Timestamp, Box<Rejected>> {
         let text = self.texts[TIME as usize];
-        text.and_then(|text| Timestamp::parse_rfc3339(text.as_bytes())).ok_or_else(|| super::clock::unreadable(text, self.time_at))
+        text.and_then(|text| minute.parse(text.as_bytes())).ok_or_else(|| super::clock::unreadable(text, self.time_at))
     }
 }
 

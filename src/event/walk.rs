@@ -10,6 +10,7 @@
 //!
 //! Called by: event::decode, event::binary.
 
+use super::clock::Minute;
 use super::guess::Guess;
 use super::plan::{DecodePlan, NONE, Node, Place, Rules};
 use super::scan::{Cursor, Text, unescape};
@@ -21,6 +22,7 @@ use bumpalo::Bump;
 pub(crate) struct Walk<'p, 'a> {
     pub plan: &'p DecodePlan,
     pub guess: &'p mut Guess,
+    pub minute: &'p mut Minute,
     pub bump: &'a Bump,
     pub buffer: &'p mut String,
     pub slots: &'a mut [Scalar<'a>],
@@ -83,6 +85,16 @@ impl<'a> Walk<'_, 'a> {
         let found = n.first + found as u32;
         self.guess.set(spot, found, self.plan.nodes.len() + found as usize);
         Ok(found)
+    }
+
+    /// Reads `data`, whose slots are empty.
+    #[inline(always)]
+    pub fn data(&mut self, c: &mut Cursor<'a>, root: u32) -> Result<(), Box<Rejected>> {
+        let n = &self.plan.nodes[root as usize];
+        if c.ws() == b'{' && n.types & OBJECT != 0 && !n.checked {
+            return self.object(c, root, 1);
+        }
+        self.value(c, root, 1)
     }
 
     /// Reads one value; `depth` containers are open around it.
