@@ -1,3 +1,5 @@
+//! The envelope, its order of reasons, T1, binary mode and batches.
+
 use super::{decoder, shown, told, verdict};
 use crate::event::decode::{judge_time, split_batch};
 use crate::event::{Reason, TypeId};
