@@ -54,6 +54,10 @@ impl Minute {
 
     #[inline(never)]
     fn parse_whole(&mut self, text: &[u8]) -> Option<Timestamp> {
+        // none but these years can be read; those far outside do not even fit a count of nanoseconds
+        if !(*b"1899"..=*b"2200").contains(text.first_chunk::<4>()?) {
+            return None;
+        }
         let time = Timestamp::parse_rfc3339(text)?;
         if let Some((head, rest)) = text.split_first_chunk::<17>()
             && let Some((nanos, zone)) = seconds(rest)
@@ -110,6 +114,13 @@ fn fault(what: &'static str, at: usize, detail: String) -> Rejected {
 mod tests {
     use super::Minute;
     use crate::time::Timestamp;
+
+    #[test]
+    fn years_that_do_not_fit_are_no_times() {
+        for year in ["0000", "0001", "1677", "1898", "2201", "2263", "9999"] {
+            assert_eq!(Minute::default().parse(format!("{year}-07-15T07:25:30Z").as_bytes()), None, "{year}");
+        }
+    }
 
     #[test]
     fn a_remembered_minute_changes_no_time() {
