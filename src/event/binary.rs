@@ -58,7 +58,7 @@ fn header<'a>(walk: &Walk<'_, 'a>, envelope: &mut Envelope<'a>, name: &str, valu
         fault.path = attribute.to_owned();
         fault
     })?;
-    let number = walk.plan.children[..walk.plan.nodes[0].end as usize].iter().position(|child| *child.key.name == *attribute);
+    let number = walk.plan.names[..walk.plan.nodes[0].end as usize].iter().position(|known| *known.plain == *attribute);
     match number.map(|n| n as u32) {
         None | Some(DATA | DATA_BASE64) => Ok(()),
         Some(number) if envelope.has(number) => Err(twice(walk.plan, number, 0)),

@@ -10,7 +10,9 @@
 //!
 //! Called by: ingest, cli (`ioc check`), scenario.
 
+use super::clock::Minute;
 use super::envelope::{Envelope, Scope};
+use super::guess::Guess;
 use super::scan::{self, Cursor};
 use super::walk::{Walk, schema_fault};
 use super::{Event, Reason, Rejected, Scalar, TypeId};
@@ -26,15 +28,16 @@ pub use super::plan::{DecodePlan, Wanted};
 #[derive(Debug)]
 pub struct Decoder {
     pub(crate) plan: Arc<DecodePlan>,
-    pub(crate) guess: Vec<u32>,
+    pub(crate) guess: Guess,
+    pub(crate) minute: Minute,
     pub(crate) bump: Bump,
     pub(crate) buffer: String,
 }
 
 impl Decoder {
     pub fn new(plan: Arc<DecodePlan>) -> Decoder {
-        let guess = vec![super::plan::NONE; plan.nodes.len() + plan.children.len()];
-        Decoder { plan, guess, bump: Bump::new(), buffer: String::new() }
+        let guess = Guess::new(&plan);
+        Decoder { plan, guess, minute: Minute::default(), bump: Bump::new(), buffer: String::new() }
     }
 
     pub fn plan(&self) -> &Arc<DecodePlan> {
@@ -65,6 +68,7 @@ impl Decoder {
         Walk {
             plan: &self.plan,
             guess: &mut self.guess,
+            minute: &mut self.minute,
             bump,
             buffer: &mut self.buffer,
             slots: &mut [],
@@ -108,7 +112,7 @@ pub(crate) fn finish<'a>(walk: &mut Walk<'_, 'a>, cursor: &Cursor<'a>, envelope:
         && !envelope.walked
     {
         envelope.prepare(walk);
-        walk.value(&mut Cursor { i: from, ..*cursor }, kind.root, 1)?;
+        walk.data(&mut Cursor { i: from, ..*cursor }, kind.root)?;
     }
     let data = envelope.data.map_or("", |(from, to)| cursor.text.get(from..to).unwrap_or(""));
     if let Some(schema) = &kind.schema {
@@ -119,7 +123,7 @@ pub(crate) fn finish<'a>(walk: &mut Walk<'_, 'a>, cursor: &Cursor<'a>, envelope:
             slow_check(&slow.validator, data, envelope.data.map_or(0, |(from, _)| from))?;
         }
     }
-    let time = envelope.time()?;
+    let time = envelope.time(walk.minute)?;
     if envelope.data.is_none() {
         envelope.prepare(walk);
     }

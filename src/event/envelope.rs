@@ -10,10 +10,11 @@
 //!
 //! Called by: event::decode, event::binary.
 
+use super::clock::Minute;
 use super::plan::attribute::{self, *};
 use super::plan::{DecodePlan, NONE};
-use super::scan::{Cursor, Text};
-use super::walk::{Walk, excerpt};
+use super::scan::Cursor;
+use super::walk::{STRANGER, Walk, excerpt};
 use super::{Reason, Rejected, Scalar, TypeId};
 use crate::time::Timestamp;
 use base64::Engine;
@@ -103,8 +104,8 @@ impl<'a> Envelope<'a> {
         } else {
             loop {
                 let at = c.i;
-                let (number, name) = walk.member(c, 0, &mut spot)?;
-                self.attribute(walk, c, number, name, at, scope)?;
+                let number = walk.member(c, 0, &mut spot)?;
+                self.attribute(walk, c, number, at, scope)?;
                 match c.ws() {
                     b',' => {
                         c.i += 1;
@@ -128,7 +129,6 @@ impl<'a> Envelope<'a> {
         walk: &mut Walk<'_, 'a>,
         c: &mut Cursor<'a>,
         number: u32,
-        name: Option<Text>,
         at: usize,
         scope: Scope,
     ) -> Result<(), Box<Rejected>> {
@@ -153,7 +153,7 @@ impl<'a> Envelope<'a> {
                 let from = c.i;
                 if self.seen & (1 << TYPE) != 0 && scope == Scope::Whole {
                     self.prepare(walk);
-                    walk.value(c, walk.plan.plan_of(self.kind).root, 1)?;
+                    walk.data(c, walk.plan.plan_of(self.kind).root)?;
                     self.walked = true;
                 } else {
                     c.skip(1)?;
@@ -162,7 +162,7 @@ impl<'a> Envelope<'a> {
                 Ok(())
             }
             DATA_BASE64 => self.base64(walk, c),
-            NONE => unknown(walk, c, name, at),
+            NONE | STRANGER => unknown(walk, c, number, at),
             extension => {
                 let value = simple(walk, c, || walk_name(walk.plan, extension))?;
                 if let Some(place) = self.extensions.get_mut((extension - EXTENSION) as usize) {
@@ -256,14 +256,14 @@ impl<'a> Envelope<'a> {
 
     /// The time of the event (T1).
     #[inline(always)]
-    pub fn time(&self) -> Result<Timestamp, Box<Rejected>> {
+    pub fn time(&self, minute: &mut Minute) -> Result<Timestamp, Box<Rejected>> {
         let text = self.texts[TIME as usize];
-        text.and_then(|text| Timestamp::parse_rfc3339(text.as_bytes())).ok_or_else(|| super::clock::unreadable(text, self.time_at))
+        text.and_then(|text| minute.parse(text.as_bytes())).ok_or_else(|| super::clock::unreadable(text, self.time_at))
     }
 }
 
 fn walk_name(plan: &DecodePlan, number: u32) -> String {
-    plan.children.get(number as usize).map_or(String::new(), |child| child.key.name.to_string())
+    plan.names.get(number as usize).map_or(String::new(), |name| name.plain.to_string())
 }
 
 #[cold]
@@ -274,15 +274,26 @@ pub(crate) fn twice(plan: &DecodePlan, number: u32, at: usize) -> Box<Rejected> 
 
 /// An attribute that nobody reads: its name and value must still be those of an attribute.
 #[inline(never)]
-fn unknown<'a>(walk: &mut Walk<'_, 'a>, c: &mut Cursor<'a>, name: Option<Text>, at: usize) -> Result<(), Box<Rejected>> {
-    let name = name.map_or("", |text| walk.plain(c, text));
-    check_name(name, at)?;
-    simple(walk, c, || name.to_owned()).map(drop)
+fn unknown<'a>(walk: &mut Walk<'_, 'a>, c: &mut Cursor<'a>, number: u32, at: usize) -> Result<(), Box<Rejected>> {
+    if number == NONE {
+        check_name(walk.name_at(c, at), at)?;
+    }
+    let value = simple(walk, c, String::new);
+    value.map(drop).map_err(|mut fault| {
+        if fault.reason == Reason::Envelope {
+            fault.path = walk.name_at(c, at).to_owned();
+        }
+        fault
+    })
+}
+
+pub(crate) fn is_attribute_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 /// Attribute names are lower-case ASCII letters and digits (CloudEvents 1.0.2, naming conventions).
 pub(crate) fn check_name(name: &str, at: usize) -> Result<(), Box<Rejected>> {
-    if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+    if is_attribute_name(name) {
         return Ok(());
     }
     let detail = format!("\"{}\" is no attribute name: lower-case letters and digits only", excerpt(name));

@@ -12,6 +12,7 @@ mod binary;
 mod clock;
 pub mod decode;
 mod envelope;
+mod guess;
 mod pattern;
 mod plan;
 mod scan;

@@ -55,46 +55,41 @@ pub(crate) mod attribute {
         ["specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema", "data", "data_base64"];
 }
 
-/// A member's name as it stands in records, `"name":`, ready for one wide comparison.
-#[derive(Debug)]
-pub(crate) struct Key {
-    word: u128,
-    mask: u128,
-    quoted: Box<[u8]>,
-    pub name: Box<str>,
-}
-
-impl Key {
-    fn new(name: &str) -> Key {
-        let quoted = format!("{}:", serde_json::Value::from(name)).into_bytes().into_boxed_slice();
-        let (mut word, mut mask) = ([0u8; 16], [0u8; 16]);
-        for (k, byte) in quoted.iter().take(16).enumerate() {
-            word[k] = *byte;
-            mask[k] = 0xff;
-        }
-        Key { word: u128::from_le_bytes(word), mask: u128::from_le_bytes(mask), quoted, name: name.into() }
-    }
-
-    /// How many bytes of the record at `i` are this name with its quotes and colon; 0 if they are something else.
-    #[inline(always)]
-    pub fn length_at(&self, b: &[u8], i: usize) -> usize {
-        let rest = b.get(i..).unwrap_or(&[]);
-        let same = match rest.first_chunk::<16>() {
-            Some(sixteen) => {
-                (u128::from_le_bytes(*sixteen) ^ self.word) & self.mask == 0 && (self.quoted.len() <= 16 || rest.starts_with(&self.quoted))
-            }
-            None => rest.starts_with(&self.quoted),
-        };
-        if same { self.quoted.len() } else { 0 }
-    }
-}
-
+/// One member that somebody reads or checks: its name as it stands in records, `"name":`, ready for one wide comparison.
 #[derive(Debug)]
 pub(crate) struct Child {
-    pub key: Key,
+    word: u128,
+    mask: u128,
+    /// Of the quoted name with its colon.
+    length: u32,
+    /// In the envelope: the attribute's number.
     pub node: u32,
     /// Its bit in the parent's `required`; 0 if it is not.
     pub required: u64,
+}
+
+impl Child {
+    fn new(name: &Name, node: u32, required: u64) -> Child {
+        let (mut word, mut mask) = ([0u8; 16], [0u8; 16]);
+        for (k, byte) in name.quoted.iter().take(16).enumerate() {
+            word[k] = *byte;
+            mask[k] = 0xff;
+        }
+        Child { word: u128::from_le_bytes(word), mask: u128::from_le_bytes(mask), length: name.quoted.len() as u32, node, required }
+    }
+}
+
+/// A member's name, plain and as it stands in records.
+#[derive(Debug)]
+pub(crate) struct Name {
+    pub plain: Box<str>,
+    quoted: Box<[u8]>,
+}
+
+impl Name {
+    fn new(plain: &str) -> Name {
+        Name { plain: plain.into(), quoted: format!("{}:", serde_json::Value::from(plain)).into_bytes().into() }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -105,30 +100,38 @@ pub(crate) enum Place {
     Latitude,
 }
 
-/// How one value is read and checked.
+/// How one value is read and checked: what every event touches.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub types: u8,
-    pub place: Place,
-    pub closed: bool,
-    /// Some check beyond the type: `values` or `text`.
-    pub checked: bool,
-    pub slot: u32,
     pub low: f64,
     pub high: f64,
+    /// Bits of the children that must be there.
+    pub required: u64,
+    pub slot: u32,
     /// Range in `DecodePlan::children`.
     pub first: u32,
     pub end: u32,
-    /// Bits of the children that must be there.
-    pub required: u64,
     pub items: u32,
+    pub types: u8,
+    pub place: Place,
+    pub closed: bool,
+    /// Some check beyond the type: `Rules::values` or `Rules::text`.
+    pub checked: bool,
+    /// Slots or places lie below, which a repeated or other value empties.
+    pub holds: bool,
+}
+
+/// The rest of a node: rare checks, and what messages need.
+#[derive(Debug)]
+pub(crate) struct Rules {
     pub min_items: u64,
     pub max_items: u64,
-    /// Slots and places of values below, which a repeated or other value empties.
+    /// Slots of values below.
     pub inner: Box<[u32]>,
     pub inner_place: bool,
     pub values: Option<Box<[Literal]>>,
     pub text: Option<TextRule>,
+    pub types: u8,
     /// "data.address.city", for messages.
     pub path: Box<str>,
 }
@@ -148,7 +151,11 @@ pub(crate) struct TypePlan {
 #[derive(Debug)]
 pub struct DecodePlan {
     pub(crate) nodes: Vec<Node>,
+    /// By node.
+    pub(crate) rules: Vec<Rules>,
     pub(crate) children: Vec<Child>,
+    /// By child.
+    pub(crate) names: Vec<Name>,
     /// By `TypeId`; the last one is that of unknown types.
     pub(crate) types: Vec<TypePlan>,
     index: HashMap<Box<str>, u16, foldhash::fast::FixedState>,
@@ -158,7 +165,15 @@ pub struct DecodePlan {
 
 impl DecodePlan {
     pub fn compile(schemas: &SchemaSet, wanted: &Wanted) -> DecodePlan {
-        let mut plan = DecodePlan { nodes: Vec::new(), children: Vec::new(), types: Vec::new(), index: HashMap::default(), extensions: 0 };
+        let mut plan = DecodePlan {
+            nodes: Vec::new(),
+            rules: Vec::new(),
+            children: Vec::new(),
+            names: Vec::new(),
+            types: Vec::new(),
+            index: HashMap::default(),
+            extensions: 0,
+        };
         let extensions = plan.add_envelope(wanted);
         let mut kinds: Vec<&str> = schemas.kinds().chain(wanted.types.keys().map(String::as_str)).collect();
         kinds.sort_unstable();
@@ -200,9 +215,10 @@ impl DecodePlan {
         extensions.dedup();
         self.extensions = extensions.len();
         let names = attribute::NAMES.into_iter().chain(extensions.iter().map(String::as_str));
-        self.children = names.enumerate().map(|(n, name)| Child { key: Key::new(name), node: n as u32, required: 0 }).collect();
-        let envelope = Node { end: self.children.len() as u32, ..Node::read(&Shape::default(), "") };
-        self.nodes.push(envelope);
+        self.names = names.map(Name::new).collect();
+        self.children = self.names.iter().enumerate().map(|(n, name)| Child::new(name, n as u32, 0)).collect();
+        self.push(&Draft::default(), "");
+        self.nodes[0].end = self.children.len() as u32;
         extensions
     }
 
@@ -228,12 +244,54 @@ impl DecodePlan {
         self.types.push(TypePlan { name: kind.to_owned(), root, paths, attributes, schema });
     }
 
+    /// Whether the bytes of the record at `i` are the child's name with its quotes and colon: their number, else 0.
+    #[inline(always)]
+    pub(crate) fn length_at(&self, child: u32, b: &[u8], i: usize) -> usize {
+        let Some(c) = self.children.get(child as usize) else { return 0 };
+        let rest = b.get(i..).unwrap_or(&[]);
+        if let Some(sixteen) = rest.first_chunk::<16>()
+            && c.length <= 16
+        {
+            return if (u128::from_le_bytes(*sixteen) ^ c.word) & c.mask == 0 { c.length as usize } else { 0 };
+        }
+        if rest.starts_with(&self.names[child as usize].quoted) { c.length as usize } else { 0 }
+    }
+
+    fn push(&mut self, draft: &Draft, path: &str) -> usize {
+        let any = Shape::default();
+        let shape = draft.shape.unwrap_or(&any);
+        self.nodes.push(Node {
+            low: shape.low,
+            high: shape.high,
+            required: 0,
+            slot: draft.slot.unwrap_or(NONE),
+            first: 0,
+            end: 0,
+            items: NONE,
+            types: shape.types & ANY,
+            place: draft.place,
+            closed: shape.closed,
+            checked: shape.values.is_some() || shape.text.is_some(),
+            holds: false,
+        });
+        self.rules.push(Rules {
+            min_items: shape.min_items,
+            max_items: shape.max_items,
+            inner: Box::default(),
+            inner_place: false,
+            values: shape.values.clone().map(Vec::into_boxed_slice),
+            text: shape.text.clone(),
+            types: shape.types & ANY,
+            path: path.into(),
+        });
+        self.nodes.len() - 1
+    }
+
     /// Adds a draft and all below it; returns its node.
     fn add_node(&mut self, draft: &Draft, path: &str) -> u32 {
         let any = Shape::default();
         let shape = draft.shape.unwrap_or(&any);
-        let number = self.nodes.len();
-        self.nodes.push(Node { place: draft.place, slot: draft.slot.unwrap_or(NONE), ..Node::read(shape, path) });
+        let number = self.push(draft, path);
         let mut names: Vec<&String> =
             shape.properties.iter().map(|(name, _)| name).chain(&shape.required).chain(draft.children.keys()).collect();
         // required ones first: their bits are the lowest
@@ -243,7 +301,9 @@ impl DecodePlan {
         for (n, name) in names.iter().enumerate() {
             let required = if shape.required.contains(name) { 1u64.checked_shl(n as u32).unwrap_or(0) } else { 0 };
             self.nodes[number].required |= required;
-            self.children.push(Child { key: Key::new(name), node: NONE, required });
+            let name = Name::new(name);
+            self.children.push(Child::new(&name, NONE, required));
+            self.names.push(name);
         }
         (self.nodes[number].first, self.nodes[number].end) = (first as u32, self.children.len() as u32);
         let empty = Draft::default();
@@ -254,45 +314,20 @@ impl DecodePlan {
             let child = self.add_node(&below, &format!("{path}.{name}"));
             self.children[first + n].node = child;
             inner.extend(below.slot);
-            inner.extend_from_slice(&self.nodes[child as usize].inner);
-            inner_place |= below.place != Place::Nowhere || self.nodes[child as usize].inner_place;
+            inner.extend_from_slice(&self.rules[child as usize].inner);
+            inner_place |= below.place != Place::Nowhere || self.rules[child as usize].inner_place;
         }
         if let Some(items) = &shape.items {
             self.nodes[number].items = self.add_node(&Draft { shape: Some(items), ..Draft::default() }, &format!("{path}[]"));
         }
-        (self.nodes[number].inner, self.nodes[number].inner_place) = (inner.into(), inner_place);
+        self.nodes[number].holds = inner_place || !inner.is_empty();
+        (self.rules[number].inner, self.rules[number].inner_place) = (inner.into(), inner_place);
         number as u32
     }
 }
 
 fn is_data(path: &str) -> bool {
     path == "data" || path.starts_with("data.")
-}
-
-impl Node {
-    /// A node that checks `shape` and keeps nothing.
-    fn read(shape: &Shape, path: &str) -> Node {
-        Node {
-            types: shape.types & ANY,
-            place: Place::Nowhere,
-            closed: shape.closed,
-            checked: shape.values.is_some() || shape.text.is_some(),
-            slot: NONE,
-            low: shape.low,
-            high: shape.high,
-            first: 0,
-            end: 0,
-            required: 0,
-            items: NONE,
-            min_items: shape.min_items,
-            max_items: shape.max_items,
-            inner: Box::default(),
-            inner_place: false,
-            values: shape.values.clone().map(Vec::into_boxed_slice),
-            text: shape.text.clone(),
-            path: path.into(),
-        }
-    }
 }
 
 /// A node being put together from the schema, the place of the position, and wanted paths.

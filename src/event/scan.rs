@@ -21,6 +21,41 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 const TENS: [f64; 23] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22];
 
+const WHOLE_TENS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// Appends the digits from `i` on to `m`, which wraps beyond 19 of them; returns where they end.
+#[inline(always)]
+fn digits(b: &[u8], mut i: usize, mut m: u64) -> (usize, u64) {
+    if let Some(eight) = b.get(i..).and_then(|rest| rest.first_chunk::<8>()) {
+        let (count, value) = leading_digits(u64::from_le_bytes(*eight));
+        m = m.wrapping_mul(WHOLE_TENS[count]).wrapping_add(value);
+        i += count;
+        if count < 8 {
+            return (i, m);
+        }
+    }
+    while let Some(d) = b.get(i).map(|c| c.wrapping_sub(b'0')).filter(|d| *d < 10) {
+        m = m.wrapping_mul(10).wrapping_add(u64::from(d));
+        i += 1;
+    }
+    (i, m)
+}
+
+/// How many of eight characters are digits before the first that is none, and their value: pairs, then fours, then all at once
+/// (Lemire, "Number parsing at a gigabyte per second", section 3.2).
+#[inline(always)]
+fn leading_digits(eight: u64) -> (usize, u64) {
+    let w = eight ^ (LOW * b'0' as u64);
+    // a byte above 9 has its high bit set by the sum; a carry can only reach bytes above it
+    let stop = (w.wrapping_add(LOW * 0x76) | w) & HIGH;
+    let count = (stop.trailing_zeros() / 8) as usize;
+    let digits = w.checked_shl(64 - 8 * count as u32).unwrap_or(0);
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
+    let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+    let high = ((pairs >> 16) & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
+    (count, low.wrapping_add(high) >> 32)
+}
+
 /// Where a string's content lies in the record, its quotes left out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text {
@@ -133,40 +168,31 @@ impl<'a> Cursor<'a> {
     pub fn number(&mut self) -> Result<f64, Box<Rejected>> {
         let b = self.b;
         let start = self.i;
-        let mut i = start;
-        let negative = b.get(i) == Some(&b'-');
-        i += usize::from(negative);
-        let first = i;
-        let mut m = 0u64;
-        while let Some(d) = b.get(i).map(|c| c.wrapping_sub(b'0')).filter(|d| *d < 10) {
-            m = m.wrapping_mul(10).wrapping_add(u64::from(d));
-            i += 1;
-        }
-        let mut digits = i - first;
-        if digits == 0 || (digits > 1 && b[first] == b'0') {
-            return Err(self.number_fault(first, digits));
+        let negative = b.get(start) == Some(&b'-');
+        let first = start + usize::from(negative);
+        let (mut i, mut m) = digits(b, first, 0);
+        let mut count = i - first;
+        if count == 0 || (count > 1 && b[first] == b'0') {
+            return Err(self.number_fault(first, count));
         }
         let mut fraction = 0;
         if b.get(i) == Some(&b'.') {
-            i += 1;
-            let from = i;
-            while let Some(d) = b.get(i).map(|c| c.wrapping_sub(b'0')).filter(|d| *d < 10) {
-                m = m.wrapping_mul(10).wrapping_add(u64::from(d));
-                i += 1;
-            }
+            let from = i + 1;
+            (i, m) = digits(b, from, m);
             fraction = i - from;
             if fraction == 0 {
                 return Err(self.number_fault(i, 0));
             }
-            digits += fraction;
+            count += fraction;
+        }
+        if count > 15 || matches!(b.get(i), Some(b'e' | b'E')) {
+            return self.number_slow(start, i);
         }
         // Clinger's fast path: both operands are exact, so the quotient is rounded once
-        if digits <= 15 && !matches!(b.get(i), Some(b'e' | b'E')) {
-            self.i = i;
-            let value = m as f64 / TENS[fraction];
-            return Ok(if negative { -value } else { value });
-        }
-        self.number_slow(start, i)
+        self.i = i;
+        let m = m as i64 as f64; // one instruction, unlike that of a u64
+        let value = if fraction == 0 { m } else { m / TENS[fraction] };
+        Ok(if negative { -value } else { value })
     }
 
     /// Many digits, or an exponent at `i`.

@@ -6,11 +6,13 @@
 //! 1. One pass, nothing built: texts borrow from the record, unescaped ones from the decoder's scratch.
 //! 2. Of a name given twice every value must fit the schema, and the last one counts (as in most JSON libraries).
 //! 3. A number outside its valid range, or greater than any double, empties its field and is counted, nothing more (R6).
-//! 4. Guessing changes speed only: a wrong guess falls back to search.
+//! 4. Guessing changes speed only: a wrong guess falls back to search, and what is learned is bounded by the plan's size.
 //!
 //! Called by: event::decode, event::binary.
 
-use super::plan::{DecodePlan, NONE, Node, Place};
+use super::clock::Minute;
+use super::guess::Guess;
+use super::plan::{DecodePlan, NONE, Node, Place, Rules};
 use super::scan::{Cursor, Text, unescape};
 use super::shape::{ARRAY, BOOLEAN, INTEGER, Literal, NULL, NUMBER, OBJECT, STRING, TextRule};
 use super::{Reason, Rejected, Scalar};
@@ -19,8 +21,8 @@ use bumpalo::Bump;
 /// A decoder's memory between and during events.
 pub(crate) struct Walk<'p, 'a> {
     pub plan: &'p DecodePlan,
-    /// By node, then by child: the child that followed last time.
-    pub guess: &'p mut [u32],
+    pub guess: &'p mut Guess,
+    pub minute: &'p mut Minute,
     pub bump: &'a Bump,
     pub buffer: &'p mut String,
     pub slots: &'a mut [Scalar<'a>],
@@ -43,24 +45,28 @@ impl<'a> Walk<'_, 'a> {
         self.bump.alloc_str(self.buffer)
     }
 
-    /// At a member of an object: its number among the node's children, or `NONE` and its name; the cursor goes after the colon.
-    /// `spot` says what came before: the node's number at the start, later what this function left there.
+    /// At a member of an object: its child, or [`STRANGER`], or `NONE` for a name met here for the first time; the cursor goes after
+    /// the colon. `spot` says what came before: the node's number at the start, later what this function left there.
     #[inline(always)]
-    pub fn member(&mut self, c: &mut Cursor<'a>, node: u32, spot: &mut usize) -> Result<(u32, Option<Text>), Box<Rejected>> {
-        let guess = self.guess.get(*spot).copied().unwrap_or(NONE);
-        if let Some(child) = self.plan.children.get(guess as usize) {
-            let length = child.key.length_at(c.b, c.i);
-            if length > 0 {
-                c.i += length;
-                *spot = self.plan.nodes.len() + guess as usize;
-                return Ok((guess, None));
-            }
+    pub fn member(&mut self, c: &mut Cursor<'a>, node: u32, spot: &mut usize) -> Result<u32, Box<Rejected>> {
+        let guess = self.guess.after(*spot);
+        let length = self.plan.length_at(guess, c.b, c.i);
+        if length > 0 {
+            c.i += length;
+            *spot = self.plan.nodes.len() + guess as usize;
+            return Ok(guess);
         }
         self.find_member(c, node, spot)
     }
 
     #[inline(never)]
-    fn find_member(&mut self, c: &mut Cursor<'a>, node: u32, spot: &mut usize) -> Result<(u32, Option<Text>), Box<Rejected>> {
+    fn find_member(&mut self, c: &mut Cursor<'a>, node: u32, spot: &mut usize) -> Result<u32, Box<Rejected>> {
+        if let Some(length) = self.guess.stranger_at(spot, c.b, c.i) {
+            c.i += length;
+            return Ok(STRANGER);
+        }
+        c.ws();
+        let at = c.i;
         let text = c.name()?;
         let raw = c.raw(text);
         let name = if text.escaped {
@@ -70,92 +76,127 @@ impl<'a> Walk<'_, 'a> {
         } else {
             raw
         };
-        let node = &self.plan.nodes[node as usize];
-        let children = &self.plan.children[node.first as usize..node.end as usize];
-        let Some(found) = children.iter().position(|child| *child.key.name == *name) else { return Ok((NONE, Some(text))) };
-        let found = node.first + found as u32;
-        if let Some(guess) = self.guess.get_mut(*spot) {
-            *guess = found;
+        let n = &self.plan.nodes[node as usize];
+        let names = &self.plan.names[n.first as usize..n.end as usize];
+        let Some(found) = names.iter().position(|known| *known.plain == *name) else {
+            self.guess.learn(self.plan, node, spot, c.b.get(at..c.i).unwrap_or(&[]), name);
+            return Ok(NONE);
+        };
+        let found = n.first + found as u32;
+        self.guess.set(spot, found, self.plan.nodes.len() + found as usize);
+        Ok(found)
+    }
+
+    /// Reads `data`, whose slots are empty.
+    #[inline(always)]
+    pub fn data(&mut self, c: &mut Cursor<'a>, root: u32) -> Result<(), Box<Rejected>> {
+        let n = &self.plan.nodes[root as usize];
+        if c.ws() == b'{' && n.types & OBJECT != 0 && !n.checked {
+            return self.object(c, root, 1);
         }
-        *spot = self.plan.nodes.len() + found as usize;
-        Ok((found, None))
+        self.value(c, root, 1)
     }
 
     /// Reads one value; `depth` containers are open around it.
     pub fn value(&mut self, c: &mut Cursor<'a>, node: u32, depth: u32) -> Result<(), Box<Rejected>> {
+        self.value_here(c, node, depth)
+    }
+
+    #[inline(always)]
+    fn value_here(&mut self, c: &mut Cursor<'a>, node: u32, depth: u32) -> Result<(), Box<Rejected>> {
         let plan = self.plan;
         let n = &plan.nodes[node as usize];
-        let byte = c.ws();
-        let at = c.i;
-        match byte {
+        match c.ws() {
             b'-' | b'0'..=b'9' => {
+                let at = c.i;
                 let value = c.number()?;
-                if n.types & NUMBER == 0 && (n.types & INTEGER == 0 || (value.fract() != 0.0 && value.is_finite())) {
-                    return Err(wrong_type(n, at, "a number"));
-                }
-                if n.checked {
-                    check_literal(n, at, &Literal::Num(value))?;
+                if (n.types & NUMBER == 0 && (n.types & INTEGER == 0 || !is_whole(value))) || n.checked {
+                    self.check_number(node, at, value)?;
                 }
                 if value >= n.low && value <= n.high {
-                    self.keep(n, Scalar::Num(value));
+                    self.keep(n, node, Scalar::Num(value));
                 } else {
                     self.invalid += 1;
-                    self.keep(n, Scalar::Absent);
+                    self.keep(n, node, Scalar::Absent);
                 }
+                Ok(())
             }
             b'"' => {
                 c.i += 1;
                 let text = c.string()?;
-                if n.types & STRING == 0 {
-                    return Err(wrong_type(n, at, "a string"));
+                if n.types & STRING == 0 || n.checked {
+                    return self.checked_text(c, node, text);
                 }
-                if n.checked {
-                    let plain = self.plain(c, text);
-                    check_text(n, at, plain)?;
-                    self.keep(n, Scalar::Text(plain));
-                } else if n.slot != NONE {
-                    let plain = self.plain(c, text);
-                    self.keep(n, Scalar::Text(plain));
-                } else {
-                    self.keep(n, Scalar::Absent);
-                }
+                let value = if n.slot == NONE { Scalar::Absent } else { Scalar::Text(self.plain(c, text)) };
+                self.keep(n, node, value);
+                Ok(())
+            }
+            _ => self.other(c, node, depth),
+        }
+    }
+
+    /// Values other than numbers and strings.
+    #[inline(never)]
+    fn other(&mut self, c: &mut Cursor<'a>, node: u32, depth: u32) -> Result<(), Box<Rejected>> {
+        let (at, rules) = (c.i, &self.plan.rules[node as usize]);
+        match c.peek() {
+            b't' => c.word("true").and_then(|()| self.constant(node, at, Some(true))),
+            b'f' => c.word("false").and_then(|()| self.constant(node, at, Some(false))),
+            b'n' => c.word("null").and_then(|()| self.constant(node, at, None)),
+            b'{' if rules.types & OBJECT == 0 => Err(wrong_type(rules, at, "an object")),
+            b'[' if rules.types & ARRAY == 0 => Err(wrong_type(rules, at, "an array")),
+            b'{' | b'[' if rules.values.is_some() => {
+                let detail = format!("found an object or array, expected {}", allowed(rules));
+                Err(schema_fault("enum", &rules.path, at, detail))
             }
             b'{' => {
-                if n.types & OBJECT == 0 {
-                    return Err(wrong_type(n, at, "an object"));
-                }
-                self.keep_container(n, at)?;
-                return self.object(c, node, depth);
+                self.keep(&self.plan.nodes[node as usize], node, Scalar::Absent);
+                self.object(c, node, depth)
             }
             b'[' => {
-                if n.types & ARRAY == 0 {
-                    return Err(wrong_type(n, at, "an array"));
-                }
-                self.keep_container(n, at)?;
-                return self.array(c, node, depth);
+                self.keep(&self.plan.nodes[node as usize], node, Scalar::Absent);
+                self.array(c, node, depth)
             }
-            b't' => return c.word("true").and_then(|()| self.constant(n, at, Some(true))),
-            b'f' => return c.word("false").and_then(|()| self.constant(n, at, Some(false))),
-            b'n' => return c.word("null").and_then(|()| self.constant(n, at, None)),
-            _ => return Err(c.fault("a value")),
+            _ => Err(c.fault("a value")),
         }
+    }
+
+    #[inline(never)]
+    fn check_number(&mut self, node: u32, at: usize, value: f64) -> Result<(), Box<Rejected>> {
+        let rules = &self.plan.rules[node as usize];
+        if rules.types & NUMBER == 0 && (rules.types & INTEGER == 0 || !is_whole(value)) {
+            return Err(wrong_type(rules, at, "a number"));
+        }
+        check_literal(rules, at, &Literal::Num(value))
+    }
+
+    /// A string, which stands behind the cursor, of a node that wants none or checks it.
+    #[inline(never)]
+    fn checked_text(&mut self, c: &Cursor<'a>, node: u32, text: Text) -> Result<(), Box<Rejected>> {
+        let (plan, at) = (self.plan, text.from - 1);
+        let rules = &plan.rules[node as usize];
+        if rules.types & STRING == 0 {
+            return Err(wrong_type(rules, at, "a string"));
+        }
+        let plain = self.plain(c, text);
+        check_text(rules, at, plain)?;
+        self.keep(&plan.nodes[node as usize], node, Scalar::Text(plain));
         Ok(())
     }
 
-    fn constant(&mut self, n: &Node, at: usize, value: Option<bool>) -> Result<(), Box<Rejected>> {
+    fn constant(&mut self, node: u32, at: usize, value: Option<bool>) -> Result<(), Box<Rejected>> {
+        let (plan, rules) = (self.plan, &self.plan.rules[node as usize]);
         let (bit, name) = if value.is_some() { (BOOLEAN, "a boolean") } else { (NULL, "null") };
-        if n.types & bit == 0 {
-            return Err(wrong_type(n, at, name));
+        if rules.types & bit == 0 {
+            return Err(wrong_type(rules, at, name));
         }
-        if n.checked {
-            check_literal(n, at, &value.map_or(Literal::Null, Literal::Bool))?;
-        }
-        self.keep(n, value.map_or(Scalar::Absent, Scalar::Bool));
+        check_literal(rules, at, &value.map_or(Literal::Null, Literal::Bool))?;
+        self.keep(&plan.nodes[node as usize], node, value.map_or(Scalar::Absent, Scalar::Bool));
         Ok(())
     }
 
     #[inline(always)]
-    fn keep(&mut self, n: &Node, value: Scalar<'a>) {
+    fn keep(&mut self, n: &Node, node: u32, value: Scalar<'a>) {
         if let Some(slot) = self.slots.get_mut(n.slot as usize) {
             *slot = value;
         }
@@ -163,27 +204,21 @@ impl<'a> Walk<'_, 'a> {
             let number = if let Scalar::Num(v) = value { v } else { f64::NAN };
             if n.place == Place::Longitude { self.lon = number } else { self.lat = number }
         }
-        if n.first != n.end {
-            self.forget(n);
+        if n.holds {
+            self.forget(node);
         }
-    }
-
-    fn keep_container(&mut self, n: &Node, at: usize) -> Result<(), Box<Rejected>> {
-        if n.values.is_some() {
-            return Err(schema_fault("enum", &n.path, at, format!("found an object or array, expected {}", allowed(n))));
-        }
-        self.keep(n, Scalar::Absent);
-        Ok(())
     }
 
     /// A name given twice: what an earlier value held below is gone.
-    fn forget(&mut self, n: &Node) {
-        for slot in &n.inner {
+    #[inline(never)]
+    fn forget(&mut self, node: u32) {
+        let rules = &self.plan.rules[node as usize];
+        for slot in &rules.inner {
             if let Some(slot) = self.slots.get_mut(*slot as usize) {
                 *slot = Scalar::Absent;
             }
         }
-        if n.inner_place {
+        if rules.inner_place {
             (self.lon, self.lat) = (f64::NAN, f64::NAN);
         }
     }
@@ -200,13 +235,13 @@ impl<'a> Walk<'_, 'a> {
         } else {
             loop {
                 let at = c.i;
-                let (child, name) = self.member(c, node, &mut spot)?;
+                let child = self.member(c, node, &mut spot)?;
                 if let Some(child) = plan.children.get(child as usize) {
                     missing &= !child.required;
-                    self.value(c, child.node, depth + 1)?;
+                    self.value_here(c, child.node, depth + 1)?;
                 } else {
                     if n.closed {
-                        return Err(self.not_named(n, c, at, name));
+                        return Err(self.not_named(node, c, at));
                     }
                     c.skip(depth + 1)?;
                 }
@@ -223,12 +258,12 @@ impl<'a> Walk<'_, 'a> {
                 }
             }
         }
-        if missing != 0 { Err(self.missing(n, missing, c.i)) } else { Ok(()) }
+        if missing != 0 { Err(self.missing(node, missing, c.i)) } else { Ok(()) }
     }
 
     fn array(&mut self, c: &mut Cursor<'a>, node: u32, depth: u32) -> Result<(), Box<Rejected>> {
         let plan = self.plan;
-        let n = &plan.nodes[node as usize];
+        let (items, rules) = (plan.nodes[node as usize].items, &plan.rules[node as usize]);
         c.enter(depth)?;
         let at = c.i;
         c.i += 1;
@@ -237,10 +272,10 @@ impl<'a> Walk<'_, 'a> {
             c.i += 1;
         } else {
             loop {
-                if n.items == NONE {
+                if items == NONE {
                     c.skip(depth + 1)?
                 } else {
-                    self.value(c, n.items, depth + 1)?
+                    self.value(c, items, depth + 1)?
                 }
                 count += 1;
                 match c.ws() {
@@ -253,32 +288,55 @@ impl<'a> Walk<'_, 'a> {
                 }
             }
         }
-        if count < n.min_items {
-            return Err(schema_fault("min-items", &n.path, at, format!("found {count} items, expected at least {}", n.min_items)));
+        if count < rules.min_items {
+            let detail = format!("found {count} items, expected at least {}", rules.min_items);
+            return Err(schema_fault("min-items", &rules.path, at, detail));
         }
-        if count > n.max_items {
-            return Err(schema_fault("max-items", &n.path, at, format!("found {count} items, expected at most {}", n.max_items)));
+        if count > rules.max_items {
+            let detail = format!("found {count} items, expected at most {}", rules.max_items);
+            return Err(schema_fault("max-items", &rules.path, at, detail));
         }
         Ok(())
     }
 
     #[cold]
-    fn missing(&self, n: &Node, missing: u64, at: usize) -> Box<Rejected> {
-        let children = &self.plan.children[n.first as usize..n.end as usize];
-        let name = children.iter().find(|child| child.required & missing != 0).map_or("", |child| &child.key.name);
-        schema_fault("required", &format!("{}.{name}", n.path), at.saturating_sub(1), format!("\"{name}\" is missing"))
+    #[inline(never)]
+    fn missing(&self, node: u32, missing: u64, at: usize) -> Box<Rejected> {
+        let n = &self.plan.nodes[node as usize];
+        let bits = self.plan.children[n.first as usize..n.end as usize].iter().map(|child| child.required);
+        let names = &self.plan.names[n.first as usize..n.end as usize];
+        let name = bits.zip(names).find(|(bit, _)| bit & missing != 0).map_or("", |(_, name)| &name.plain);
+        let path = format!("{}.{name}", self.plan.rules[node as usize].path);
+        schema_fault("required", &path, at.saturating_sub(1), format!("\"{name}\" is missing"))
     }
 
     #[cold]
-    fn not_named(&self, n: &Node, c: &Cursor<'a>, at: usize, name: Option<Text>) -> Box<Rejected> {
-        let name = name.map_or("", |text| c.raw(text));
-        let path = format!("{}.{}", n.path, excerpt(name));
+    #[inline(never)]
+    fn not_named(&mut self, node: u32, c: &Cursor<'a>, at: usize) -> Box<Rejected> {
+        let name = self.name_at(c, at);
+        let path = format!("{}.{}", self.plan.rules[node as usize].path, excerpt(name));
         schema_fault("additional-properties", &path, at, format!("the schema names no \"{}\" here", excerpt(name)))
+    }
+
+    /// The name of the member that begins at `at`.
+    #[cold]
+    pub fn name_at(&mut self, c: &Cursor<'a>, at: usize) -> &'a str {
+        let mut there = Cursor { i: at, ..*c };
+        there.name().map_or("", |text| self.plain(&there, text))
     }
 }
 
-fn check_literal(n: &Node, at: usize, found: &Literal) -> Result<(), Box<Rejected>> {
-    match &n.values {
+/// A member that nobody reads, met before.
+pub(crate) const STRANGER: u32 = NONE - 1;
+
+/// No fraction; greater than every double counts as whole.
+#[inline(always)]
+fn is_whole(value: f64) -> bool {
+    value as i64 as f64 == value || value.abs() >= 9_007_199_254_740_992.0
+}
+
+fn check_literal(rules: &Rules, at: usize, found: &Literal) -> Result<(), Box<Rejected>> {
+    match &rules.values {
         Some(values) if !values.contains(found) => {
             let found = match found {
                 Literal::Num(v) => v.to_string(),
@@ -286,40 +344,40 @@ fn check_literal(n: &Node, at: usize, found: &Literal) -> Result<(), Box<Rejecte
                 Literal::Null => "null".into(),
                 Literal::Text(t) => format!("\"{}\"", excerpt(t)),
             };
-            Err(schema_fault("enum", &n.path, at, format!("found {found}, expected {}", allowed(n))))
+            Err(schema_fault("enum", &rules.path, at, format!("found {found}, expected {}", allowed(rules))))
         }
         _ => Ok(()),
     }
 }
 
-fn check_text(n: &Node, at: usize, text: &str) -> Result<(), Box<Rejected>> {
-    if let Some(values) = &n.values
+fn check_text(rules: &Rules, at: usize, text: &str) -> Result<(), Box<Rejected>> {
+    if let Some(values) = &rules.values
         && !values.iter().any(|v| matches!(v, Literal::Text(t) if t == text))
     {
-        return Err(schema_fault("enum", &n.path, at, format!("found \"{}\", expected {}", excerpt(text), allowed(n))));
+        return Err(schema_fault("enum", &rules.path, at, format!("found \"{}\", expected {}", excerpt(text), allowed(rules))));
     }
-    let Some(TextRule { min, max, pattern }) = &n.text else { return Ok(()) };
+    let Some(TextRule { min, max, pattern }) = &rules.text else { return Ok(()) };
     // a character takes 1 to 4 bytes
     let bytes = text.len() as u64;
     if bytes > *max || bytes < min.saturating_mul(4) {
         let length = text.chars().count() as u64;
         if length < *min {
-            return Err(schema_fault("min-length", &n.path, at, format!("found {length} characters, expected at least {min}")));
+            return Err(schema_fault("min-length", &rules.path, at, format!("found {length} characters, expected at least {min}")));
         }
         if length > *max {
-            return Err(schema_fault("max-length", &n.path, at, format!("found {length} characters, expected at most {max}")));
+            return Err(schema_fault("max-length", &rules.path, at, format!("found {length} characters, expected at most {max}")));
         }
     }
     match pattern {
         Some(pattern) if !pattern.is_match(text) => {
-            Err(schema_fault("pattern", &n.path, at, format!("\"{}\" does not match {}", excerpt(text), pattern.as_str())))
+            Err(schema_fault("pattern", &rules.path, at, format!("\"{}\" does not match {}", excerpt(text), pattern.as_str())))
         }
         _ => Ok(()),
     }
 }
 
 #[cold]
-fn wrong_type(n: &Node, at: usize, found: &str) -> Box<Rejected> {
+fn wrong_type(rules: &Rules, at: usize, found: &str) -> Box<Rejected> {
     const NAMES: [(u8, &str); 7] = [
         (NUMBER, "a number"),
         (INTEGER, "a whole number"),
@@ -329,14 +387,17 @@ fn wrong_type(n: &Node, at: usize, found: &str) -> Box<Rejected> {
         (ARRAY, "an array"),
         (NULL, "null"),
     ];
-    let wanted: Vec<&str> =
-        NAMES.iter().filter(|(bit, _)| n.types & bit != 0 && !(*bit == INTEGER && n.types & NUMBER != 0)).map(|(_, name)| *name).collect();
-    let found = if found == "a number" && n.types & INTEGER != 0 { "a number with a fraction" } else { found };
-    schema_fault("type", &n.path, at, format!("found {found}, expected {}", wanted.join(" or ")))
+    let wanted: Vec<&str> = NAMES
+        .iter()
+        .filter(|(bit, _)| rules.types & bit != 0 && !(*bit == INTEGER && rules.types & NUMBER != 0))
+        .map(|(_, name)| *name)
+        .collect();
+    let found = if found == "a number" && rules.types & INTEGER != 0 { "a number with a fraction" } else { found };
+    schema_fault("type", &rules.path, at, format!("found {found}, expected {}", wanted.join(" or ")))
 }
 
-fn allowed(n: &Node) -> String {
-    let names = n.values.iter().flatten().take(12).map(|value| match value {
+fn allowed(rules: &Rules) -> String {
+    let names = rules.values.iter().flatten().take(12).map(|value| match value {
         Literal::Null => "null".to_owned(),
         Literal::Bool(b) => b.to_string(),
         Literal::Num(v) => v.to_string(),

@@ -1,3 +1,5 @@
+//! The envelope, its order of reasons, T1, binary mode and batches.
+
 use super::{decoder, shown, told, verdict};
 use crate::event::decode::{judge_time, split_batch};
 use crate::event::{Reason, TypeId};
@@ -119,6 +121,8 @@ fn times_are_judged_as_t1_says() {
         ("1752539130", "time.unparsable time"),
         (r#""1899-12-31T23:59:59Z""#, "time.range time"),
         (r#""2200-01-01T00:00:00Z""#, "time.range time"),
+        (r#""9025-07-15T00:25:30Z""#, "time.range time"),
+        (r#""0000-01-01T00:00:00Z""#, "time.range time"),
     ] {
         let record = format!(r#"{{"specversion":"1.0","id":"1","source":"/x","type":"t","time":{time}}}"#);
         assert_eq!(verdict(&mut decoder, &record), expected, "{time}");

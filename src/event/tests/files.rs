@@ -1,3 +1,5 @@
+//! The files of `schemas/` and `bench/schemas/` as they are shipped.
+
 use super::{shown, told};
 use crate::event::decode::{DecodePlan, Decoder, Wanted};
 use crate::event::schema::SchemaSet;

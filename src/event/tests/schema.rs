@@ -1,3 +1,5 @@
+//! What schemas accept, what goes the slow way, mistakes in their files.
+
 use super::{decoder, verdict, with_data};
 use crate::event::schema::SchemaSet;
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Values of JSON, wanted paths, the position.
+
 use super::{decoder, verdict, with_data};
 use crate::event::{Reason, Scalar};
 
