@@ -81,14 +81,20 @@ pub struct Written {
 pub struct Checkpoints {
     disk: Disk,
     folder: PathBuf,
-    epoch: u64,
+    /// `None`: a lane without a journal, which nobody else can take.
+    epoch: Option<u64>,
 }
 
 impl Checkpoints {
-    /// `epoch` is that of the journal's holder: who opened with an older one writes no more from here on (D4).
-    pub fn open(disk: Disk, folder: &Path, epoch: u64) -> Result<Checkpoints, CheckpointError> {
+    /// For a lane without a journal (a file run), and for reading.
+    pub fn open(disk: Disk, folder: &Path) -> Result<Checkpoints, CheckpointError> {
         disk.create_dir_all(folder).in_file(folder, "make the folder")?;
-        let checkpoints = Checkpoints { disk, folder: folder.to_owned(), epoch };
+        Ok(Checkpoints { disk, folder: folder.to_owned(), epoch: None })
+    }
+
+    /// `epoch` is that of the journal's holder: who opened with an older one writes no more from here on (D4).
+    pub fn open_fenced(disk: Disk, folder: &Path, epoch: u64) -> Result<Checkpoints, CheckpointError> {
+        let checkpoints = Checkpoints { epoch: Some(epoch), ..Checkpoints::open(disk, folder)? };
         if checkpoints.check_epoch()? < epoch {
             let path = checkpoints.epoch_path();
             checkpoints.disk.write_atomic(&path, epoch.to_string().as_bytes()).in_file(&path, "take the folder")?;
@@ -102,14 +108,15 @@ impl Checkpoints {
 
     /// The epoch found; an error where it is past ours.
     fn check_epoch(&self) -> Result<u64, CheckpointError> {
+        let Some(ours) = self.epoch else { return Ok(0) };
         let path = self.epoch_path();
         let found = match self.disk.read(&path) {
             Ok(text) => std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0),
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error).in_file(&path, "read the epoch"),
         };
-        if found > self.epoch {
-            return Err(CheckpointError::Fenced { folder: self.folder.clone(), ours: self.epoch, found });
+        if found > ours {
+            return Err(CheckpointError::Fenced { folder: self.folder.clone(), ours, found });
         }
         Ok(found)
     }
@@ -266,7 +273,7 @@ mod tests {
     #[test]
     fn the_newest_whole_one_wins_d1() {
         let disk = Disk::memory();
-        let checkpoints = Checkpoints::open(disk.clone(), folder(), 1).unwrap();
+        let checkpoints = Checkpoints::open(disk.clone(), folder()).unwrap();
         assert_eq!(checkpoints.newest::<State>(u64::MAX).unwrap(), (None, vec![]));
         for tick in [9, 10, 11] {
             checkpoints.write(tick, tick as i64, &state(tick)).unwrap();
@@ -296,18 +303,18 @@ mod tests {
     #[test]
     fn the_old_holder_is_fenced_d4() {
         let disk = Disk::memory();
-        let old = Checkpoints::open(disk.clone(), folder(), 3).unwrap();
+        let old = Checkpoints::open_fenced(disk.clone(), folder(), 3).unwrap();
         old.write(1, 1, &state(1)).unwrap();
-        let new = Checkpoints::open(disk.clone(), folder(), 4).unwrap();
+        let new = Checkpoints::open_fenced(disk.clone(), folder(), 4).unwrap();
         assert!(matches!(old.write(2, 2, &state(2)), Err(CheckpointError::Fenced { ours: 3, found: 4, .. })));
-        assert!(matches!(Checkpoints::open(disk, folder(), 3), Err(CheckpointError::Fenced { .. })));
+        assert!(matches!(Checkpoints::open_fenced(disk, folder(), 3), Err(CheckpointError::Fenced { .. })));
         assert_eq!(new.newest::<State>(u64::MAX).unwrap().0.unwrap().tick, 1);
         new.write(2, 2, &state(2)).unwrap();
     }
 
     #[test]
     fn one_an_hour_is_kept_and_two_at_the_end() {
-        let checkpoints = Checkpoints::open(Disk::memory(), folder(), 1).unwrap();
+        let checkpoints = Checkpoints::open(Disk::memory(), folder()).unwrap();
         for minute in 0..200 {
             checkpoints.write(minute, minute as i64 * 60 * NANOS_PER_SECOND, &minute).unwrap();
         }
@@ -318,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_thread_writes_and_says_when_it_is_busy() {
-        let checkpoints = Checkpoints::open(Disk::memory(), folder(), 1).unwrap();
+        let checkpoints = Checkpoints::open(Disk::memory(), folder()).unwrap();
         let thread = CheckpointThread::start(checkpoints.clone()).unwrap();
         let written = thread.submit(1, 1, state(1)).unwrap().blocking_recv().unwrap().unwrap();
         assert!(written.bytes > 40);
@@ -331,7 +338,7 @@ mod tests {
         #[test]
         fn a_crash_leaves_a_whole_checkpoint_d1(step in 0u64..8, tail in 0usize..400) {
             let disk = Disk::memory();
-            let checkpoints = Checkpoints::open(disk.clone(), folder(), 1).unwrap();
+            let checkpoints = Checkpoints::open(disk.clone(), folder()).unwrap();
             checkpoints.write(1, 1, &state(1)).unwrap();
             disk.fail_from(disk.steps() + step);
             let second = checkpoints.write(2, 2, &state(2));
