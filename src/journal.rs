@@ -165,7 +165,7 @@ impl Journal {
         if found as u64 != self.epoch {
             return Err(JournalError::Fenced { path: self.path.clone(), ours: self.epoch, found: found as u64 });
         }
-        let row = params![first.tick.number as i64, end.tick.number as i64, end.tick.time, ticks];
+        let row = params![first.tick.number as i64, end.tick.number as i64, end.tick.time.0, ticks];
         transaction
             .execute("INSERT INTO ticks VALUES (?, ?, ?, ?)", row)
             .and_then(|_| entries.iter().try_for_each(|entry| insert_changes(&transaction, entry)))
@@ -218,7 +218,7 @@ fn insert_changes(transaction: &Transaction<'_>, entry: &JournalEntry) -> rusqli
     let mut put = |kind: &str, alert: Option<String>, json: serde_json::Result<String>| {
         let json = json.map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
         place += 1;
-        insert.execute(params![tick, place, entry.tick.time, kind, alert, json])
+        insert.execute(params![tick, place, entry.tick.time.0, kind, alert, json])
     };
     for change in &entry.alerts {
         put("alert", Some(change.id.to_string()), serde_json::to_string(change))?;

@@ -9,8 +9,19 @@
 //!
 //! Called by: driver (live, file run, replay), scenario (tests).
 
+pub mod aggregate;
 pub mod alert;
+pub mod collect;
+pub mod completeness;
+pub mod counts;
+pub mod dedup;
+pub mod keys;
+pub mod lane;
+pub mod merge;
 pub mod rule;
+pub mod setup;
+pub mod snapshot;
+pub mod window;
 
 use crate::geo::AreaId;
 use crate::time::Timestamp;
@@ -22,15 +33,18 @@ use std::sync::Arc;
 pub struct Tick {
     pub number: u64,
     /// Tick time: the least read_time; never goes back.
-    pub time: TickTime,
+    pub time: Timestamp,
     /// Tick time is within 5 s of the wall clock.
     pub live: bool,
     /// By partition index of the lane; partitions only ever come to the end of this list.
     pub partitions: Vec<PartitionTick>,
     pub actions: Vec<Action>,
+    /// (pipeline, window) whose definition changes after this tick: what is open of them fires incomplete (D2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retire: Vec<(u16, u16)>,
 }
 
-/// Tick time as stored; before the first record it is `Timestamp::MIN`.
+/// Nanoseconds since 1970: tick time as files keep it.
 pub type TickTime = i64;
 
 /// What a tick says of one partition.

@@ -1,4 +1,99 @@
-//! (skeleton)
-/// What the province knows of itself.
-#[derive(Debug, Default)]
-pub struct Registry {}
+//! What the province knows of itself, as files in one folder: areas, sources, sectors.
+//!
+//! Owns the file formats under `registry/` and the [`Registry`] they make.
+//! Refuses to know: the clock, events, where the files came from ([`read_dir`] is the only I/O and lives apart, in `files`).
+//!
+//! Invariants
+//! 1. `parse` is a function of names and texts: the same files give the same registry, the same errors in the same order, the same hash.
+//! 2. Either a registry without a known fault, or all faults that could be found, each with file, place, reason and next step.
+//! 3. A folder with only `areas/*.geojson` is a registry; so is an empty one (no areas, no sources).
+//!
+//! Called by: `cli` (check, run, areas), `ingest` and `engine` (areas, expected sources), `server` (maps, names).
+
+mod areas;
+mod decode;
+mod error;
+mod files;
+mod locate_points;
+mod sectors;
+mod source_files;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+pub use areas::Straddle;
+pub use error::FileError;
+pub use files::read_dir;
+pub use locate_points::{LocateError, locate_points};
+pub use sectors::Sector;
+pub use sources::{Attribute, Source, Sources};
+
+use crate::geo::{AreaId, AreaIndex};
+use crate::time::Timestamp;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Texts by path relative to the registry's folder, with `/` between names.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct RegistryFiles {
+    pub files: BTreeMap<String, String>,
+}
+
+impl RegistryFiles {
+    /// SHA-256 (64 hex digits) over names and texts in the order of names, each with its length before it.
+    pub fn hash(&self) -> String {
+        let mut sha = Sha256::new();
+        for part in self.files.iter().flat_map(|(name, text)| [name, text]) {
+            sha.update((part.len() as u64).to_le_bytes());
+            sha.update(part.as_bytes());
+        }
+        sha.finalize().iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    pub areas: AreaIndex,
+    /// Communes over two groups, and to which each was given.
+    pub straddles: Vec<Straddle>,
+    pub sources: Sources,
+    /// In the order of the file.
+    pub sectors: Vec<Sector>,
+    /// [`RegistryFiles::hash`] of the files it was made from.
+    pub hash: String,
+}
+
+impl Registry {
+    pub fn parse(files: &RegistryFiles) -> Result<Registry, Vec<FileError>> {
+        let mut errors = Vec::new();
+        let areas = areas::decode_areas(files, &mut errors);
+        let sectors = sectors::decode_sectors(files, &mut errors);
+        let drafts = source_files::decode_source_files(files, &mut errors);
+        let known = sources::Known { areas: areas.as_ref().map(|(index, _)| index), sectors: sectors.as_deref() };
+        let sources = sources::check_sources(drafts, &known, &mut errors);
+        match (areas, errors.is_empty()) {
+            (Some((areas, straddles)), true) => {
+                Ok(Registry { areas, straddles, sources, sectors: sectors.unwrap_or_default(), hash: files.hash() })
+            }
+            _ => Err(errors),
+        }
+    }
+
+    pub fn sector(&self, code: &str) -> Option<&Sector> {
+        self.sectors.iter().find(|s| s.code == code)
+    }
+
+    /// The area of a source at a time: the one it names, else the finest that holds its position.
+    pub fn area_of_source(&self, source: &Source, at: Timestamp) -> Option<AreaId> {
+        match (&source.area, source.position) {
+            (Some(code), _) => self.areas.by_code(code, at),
+            (None, Some((lon, lat))) => self.areas.locate(lon, lat, at),
+            (None, None) => None,
+        }
+    }
+}

@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod embedded;
 pub mod influx;
 pub mod line;
+pub mod rejected;
 mod segment;
 pub mod spool;
 

@@ -1,0 +1,558 @@
+//! One partition: records in, verdicts (T0), watermark (T2), duplicates (R4), windows; partials out at each tick.
+//!
+//! Owns: [`Collector`] and, per pipeline, its [`Part`]. Refuses to know: other partitions (T3), the merger, the clock.
+//!
+//! Invariants
+//! 1. Every record gets exactly one verdict per pipeline, in T0's order; `read` is the sum of the five.
+//! 2. An event is judged against the watermark before it; only accepted events move anything.
+//! 3. Whether an event counts depends on this partition's records alone.
+//!
+//! Called by: lane (every driver goes through it).
+
+use super::aggregate::Edge;
+use super::completeness::reach;
+use super::counts::{PartCounts, Verdict};
+use super::dedup::{Known, Mark, Seen};
+use super::keys::{LocalKeys, Texts};
+use super::setup::Setup;
+use super::window::{Batch, OpenWindow};
+use super::{Key, PartitionTick};
+use crate::event::decode::{Decoder, judge_time};
+use crate::event::{Event, Rejected, Scalar};
+use crate::geo::AreaId;
+use crate::pipeline::expr::{Inputs, Program, Value};
+use crate::pipeline::{KeySource, Pipeline, TypePlan, WindowInput, WindowSpec};
+use crate::time::{Span, Timestamp};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A record as the log gives it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    pub offset: u64,
+    /// `None`: recorded input; `max_ahead`, `max_behind`, `max_delay` do not apply.
+    pub broker_time: Option<Timestamp>,
+    pub body: Body<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// CloudEvents JSON.
+    Structured(&'a [u8]),
+    /// CloudEvents binary mode: attributes in headers (`ce_…`), data in the value.
+    Binary { headers: &'a [(String, Vec<u8>)], value: &'a [u8] },
+}
+
+impl Body<'_> {
+    /// The bytes to keep when the record is refused.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Body::Structured(bytes) => bytes,
+            Body::Binary { value, .. } => value,
+        }
+    }
+}
+
+/// At most this many keys of one measurement on one partition; events of further keys count as *no key* (D6).
+pub const MAX_KEYS: usize = 1_000_000;
+
+/// What one partition sends at a tick.
+#[derive(Debug, Default)]
+pub struct PartitionOutput {
+    /// By pipeline.
+    pub parts: Vec<PartOutput>,
+    pub late: Vec<Late>,
+    pub rejected: Vec<Refused>,
+}
+
+#[derive(Debug, Default)]
+pub struct PartOutput {
+    pub watermark: Option<Timestamp>,
+    pub idle: bool,
+    /// (window, key) in the order of their numbers.
+    pub new_keys: Vec<(u16, Arc<Key>)>,
+    pub batches: Vec<Batch>,
+    /// Registered sources heard: (window, window end, source).
+    pub heard: Vec<(u16, Timestamp, Box<str>)>,
+}
+
+/// A late event, kept and counted (T4).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Late {
+    pub pipeline: u16,
+    pub offset: u64,
+    pub kind: String,
+    pub source: String,
+    pub id: String,
+    pub time: Timestamp,
+    /// Watermark minus event time.
+    pub delay: Span,
+    pub raw: Vec<u8>,
+}
+
+/// A refused record with its bytes (D5).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    pub offset: u64,
+    pub broker_time: Option<Timestamp>,
+    pub rejected: Rejected,
+    pub raw: Vec<u8>,
+}
+
+/// State of one partition.
+pub struct Collector {
+    pub(super) partition: u32,
+    decoder: Decoder,
+    pub(super) sources: Texts,
+    pub(super) parts: Vec<Part>,
+    /// Next record to take.
+    pub(super) next_offset: u64,
+    /// Running maximum of broker_time, else of event time.
+    pub(super) clock: Option<Timestamp>,
+    /// Tick time that passed while the partition could be read.
+    pub(super) readable: Span,
+    pub(super) tick_time: Option<Timestamp>,
+    /// Time of the tick that is being filled.
+    now: Timestamp,
+    late: Vec<Late>,
+    rejected: Vec<Refused>,
+    key_scratch: Vec<u8>,
+}
+
+/// One pipeline's state on one partition.
+pub struct Part {
+    /// Highest `min(event_time, broker_time)` accepted − `out_of_orderness`.
+    pub(super) watermark: Option<Timestamp>,
+    /// `Collector::readable` when something was last accepted.
+    pub(super) accepted_at: Span,
+    pub(super) seen: Seen,
+    pub(super) texts: Texts,
+    pub(super) windows: Vec<PartWindow>,
+    pub(super) counts: PartCounts,
+    /// Heard since the last tick: (window, window end, source).
+    pub(super) heard: Vec<(u16, Timestamp, Box<str>)>,
+}
+
+pub struct PartWindow {
+    pub(super) keys: LocalKeys,
+    /// Keys below this number are known to the merger.
+    pub(super) announced: usize,
+    /// By start.
+    pub(super) open: Vec<OpenWindow>,
+    /// By window end: numbers of the registered sources heard.
+    pub(super) heard: BTreeMap<Timestamp, BTreeSet<u32>>,
+    spare: Vec<OpenWindow>,
+}
+
+impl PartWindow {
+    pub(super) fn new(spec: &WindowSpec) -> PartWindow {
+        PartWindow { keys: LocalKeys::new(spec.tags.len()), announced: 0, open: Vec::new(), heard: BTreeMap::new(), spare: Vec::new() }
+    }
+}
+
+impl Part {
+    pub(super) fn new(pipeline: &Pipeline) -> Part {
+        Part {
+            watermark: None,
+            accepted_at: Span::ZERO,
+            seen: Seen::new(pipeline.timing.dedup),
+            texts: Texts::default(),
+            windows: pipeline.windows.iter().map(PartWindow::new).collect(),
+            counts: PartCounts::new(pipeline.windows.len()),
+            heard: Vec::new(),
+        }
+    }
+}
+
+struct Slots<'a>(&'a [Scalar<'a>]);
+
+impl Inputs for Slots<'_> {
+    #[inline]
+    fn get(&self, slot: usize) -> Value<'_> {
+        match self.0[slot] {
+            Scalar::Absent => Value::Unknown,
+            Scalar::Bool(b) => Value::Bool(b),
+            Scalar::Num(n) => Value::Num(n),
+            Scalar::Text(t) => Value::Text(Cow::Borrowed(t)),
+        }
+    }
+}
+
+fn wants(filter: &Option<Program>, slots: &Slots<'_>) -> bool {
+    filter.as_ref().is_none_or(|f| f.holds(slots))
+}
+
+impl Collector {
+    pub fn new(setup: &Setup, partition: u32) -> Collector {
+        Collector {
+            partition,
+            decoder: Decoder::new(setup.plan.clone()),
+            sources: Texts::default(),
+            parts: setup.pipelines.iter().map(Part::new).collect(),
+            next_offset: 0,
+            clock: None,
+            readable: Span::ZERO,
+            tick_time: None,
+            now: Timestamp::MIN,
+            late: Vec::new(),
+            rejected: Vec::new(),
+            key_scratch: Vec::new(),
+        }
+    }
+
+    /// Running maximum of broker_time, else of event time.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.clock
+    }
+
+    pub fn next_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    pub fn counts(&self, pipeline: usize) -> &PartCounts {
+        &self.parts[pipeline].counts
+    }
+
+    pub fn source_name(&self, source: u32) -> &str {
+        self.sources.text(source)
+    }
+
+    /// The records that follow belong to the tick of this time.
+    pub fn begin_tick(&mut self, time: Timestamp) {
+        self.now = time;
+    }
+
+    /// Takes a record if the partition's clock with it does not pass `until`; says whether it did.
+    ///
+    /// The clock is broker_time's running maximum, or event time's where there is no broker_time. `until` is only for recorded
+    /// input, which is cut on its own clock; live lanes bound records by offset and pass `Timestamp::MAX`.
+    pub fn take(&mut self, setup: &Setup, record: Record<'_>, until: Timestamp) -> Result<(), Timestamp> {
+        let Collector { decoder, sources, parts, clock, readable, late, rejected, key_scratch, partition, next_offset, now: tick, .. } = self;
+        let decoded = match record.body {
+            Body::Structured(bytes) => decoder.decode(bytes),
+            Body::Binary { headers, value } => decoder.decode_binary(headers.iter().map(|(k, v)| (k.as_str(), v.as_slice())), value),
+        };
+        let own = record.broker_time.or(decoded.as_ref().ok().map(|e| e.time));
+        let now = (*clock).max(own);
+        if let Some(now) = now
+            && now > until
+        {
+            return Err(now);
+        }
+        *clock = now;
+        *next_offset = record.offset + 1;
+        let judged = decoded.and_then(|event| {
+            let ahead_or_behind = judge_time(event.time, record.broker_time, setup.max_ahead, setup.max_behind);
+            ahead_or_behind.map_or(Ok(event), |r| Err(Box::new(Rejected { source: Some(event.source.to_owned()), ..r })))
+        });
+        let event = match judged {
+            Ok(event) => event,
+            Err(reason) => {
+                let source = reason.source.as_deref().map(|s| sources.intern(s));
+                for part in parts.iter_mut() {
+                    part.counts.reject(&reason, source);
+                }
+                let raw = record.body.bytes().to_vec();
+                rejected.push(Refused { offset: record.offset, broker_time: record.broker_time, rejected: *reason, raw });
+                return Ok(());
+            }
+        };
+        let source = sources.intern(event.source);
+        let mut taking = Taking { setup, event: &event, record: &record, source, partition: *partition, now: *tick, area: None, late, key_scratch };
+        let wanting = setup.wanting(event.kind);
+        for (index, part) in parts.iter_mut().enumerate() {
+            let verdict = match wanting.iter().find(|w| w.pipeline == index) {
+                Some(w) => taking.judge(index, &setup.pipelines[index].types[w.plan], part),
+                None => Verdict::Unwanted,
+            };
+            if verdict == Verdict::Accepted {
+                part.accepted_at = *readable;
+            }
+            part.counts.count(verdict, source, event.invalid_fields);
+        }
+        Ok(())
+    }
+
+    /// Sends what is due at this tick and forgets what is over.
+    pub fn close_tick(&mut self, setup: &Setup, time: Timestamp, at: &PartitionTick, retire: &[(u16, u16)]) -> PartitionOutput {
+        let before = self.tick_time.unwrap_or(time);
+        if !at.unreadable {
+            self.readable = self.readable + (time - before);
+        }
+        self.tick_time = Some(time);
+        let due = Due { before, time, at, end_offset: self.next_offset, readable: self.readable };
+        let parts = self.parts.iter_mut().zip(&setup.pipelines).enumerate();
+        let retired = |index: usize| move |w: u16| retire.contains(&(index as u16, w));
+        let parts = parts.map(|(index, (part, pipeline))| part.close_tick(pipeline, &due, retired(index))).collect();
+        PartitionOutput { parts, late: std::mem::take(&mut self.late), rejected: std::mem::take(&mut self.rejected) }
+    }
+
+    /// The earliest tick time, after the last one, at which `close_tick` without new records would send or change something.
+    pub fn next_deadline(&self, setup: &Setup) -> Option<Timestamp> {
+        let now = self.tick_time?;
+        let parts = self.parts.iter().zip(&setup.pipelines);
+        parts.filter_map(|(part, pipeline)| part.next_deadline(pipeline, now, self.readable)).min()
+    }
+}
+
+/// What a tick says to a part.
+struct Due<'a> {
+    before: Timestamp,
+    time: Timestamp,
+    at: &'a PartitionTick,
+    end_offset: u64,
+    readable: Span,
+}
+
+impl Part {
+    fn idle(&self, pipeline: &Pipeline, readable: Span) -> bool {
+        readable - self.accepted_at >= pipeline.timing.idle_after
+    }
+
+    fn close_tick(&mut self, pipeline: &Pipeline, due: &Due<'_>, retired: impl Fn(u16) -> bool) -> PartOutput {
+        let idle = self.idle(pipeline, due.readable);
+        let mut out = PartOutput { watermark: self.watermark, idle, heard: std::mem::take(&mut self.heard), ..PartOutput::default() };
+        let timing = &pipeline.timing;
+        let watermark = if due.at.finished { Timestamp::MAX } else { self.watermark.unwrap_or(Timestamp::MIN) };
+        for (index, (window, spec)) in self.windows.iter_mut().zip(&pipeline.windows).enumerate() {
+            let index = index as u16;
+            out.new_keys.extend(window.keys.keys[window.announced..].iter().map(|k| (index, k.clone())));
+            window.announced = window.keys.keys.len();
+            let spare = &mut window.spare;
+            window.open.retain_mut(|open| {
+                let deadline = open.end + timing.out_of_orderness + timing.patience;
+                let read_past = due.at.read_time.is_some_and(|t| t >= open.end + timing.max_delay + Span::minutes(1));
+                let over = watermark >= open.end + timing.lateness || read_past || retired(index);
+                let early = spec.early.is_some_and(|e| due.time >= open.sent_at + e);
+                let passes = due.before < deadline && deadline <= due.time;
+                if open.has_changes() && (watermark >= open.end || idle || passes || early || over) {
+                    out.batches.push(open.take_partials(index, due.end_offset, due.time, over));
+                }
+                if over && spare.len() < 4 {
+                    spare.push(open.take_memory(spec));
+                }
+                !over
+            });
+            window.heard.retain(|end, _| {
+                let read_past = due.at.read_time.is_some_and(|t| t >= *end + timing.max_delay + Span::minutes(1));
+                watermark < *end + timing.lateness && !read_past
+            });
+        }
+        if let Some(watermark) = self.watermark {
+            self.seen.expire(watermark);
+        }
+        out
+    }
+
+    fn next_deadline(&self, pipeline: &Pipeline, now: Timestamp, readable: Span) -> Option<Timestamp> {
+        let timing = &pipeline.timing;
+        let idle_at = now + (self.accepted_at + timing.idle_after - readable);
+        // whoever is not idle yet will be: windows that wait for it fire then
+        let mut next = (idle_at > now).then_some(idle_at);
+        for (window, spec) in self.windows.iter().zip(&pipeline.windows) {
+            for open in window.open.iter().filter(|o| o.has_changes()) {
+                let deadline = open.end + timing.out_of_orderness + timing.patience;
+                let early = spec.early.map(|e| open.sent_at + e);
+                for at in [Some(deadline), early].into_iter().flatten().filter(|t| *t > now) {
+                    next = Some(next.map_or(at, |n| n.min(at)));
+                }
+            }
+        }
+        next
+    }
+}
+
+/// One event on its way through the pipelines.
+struct Taking<'a, 'e> {
+    setup: &'a Setup,
+    event: &'a Event<'e>,
+    record: &'a Record<'a>,
+    source: u32,
+    partition: u32,
+    now: Timestamp,
+    /// Located at the first pipeline that asks.
+    area: Option<Option<AreaId>>,
+    late: &'a mut Vec<Late>,
+    key_scratch: &'a mut Vec<u8>,
+}
+
+impl Taking<'_, '_> {
+    fn judge(&mut self, index: usize, plan: &TypePlan, part: &mut Part) -> Verdict {
+        let pipeline = &self.setup.pipelines[index];
+        let timing = &pipeline.timing;
+        let slots = Slots(self.event.slots);
+        if !wants(&plan.filter, &slots) {
+            return Verdict::Unwanted;
+        }
+        let time = self.event.time;
+        let watermark = part.watermark.unwrap_or(Timestamp::MIN);
+        let too_old = time < watermark - timing.dedup;
+        // (window, start, end, refused)
+        let mut wanted: SmallVec<[(usize, Timestamp, Timestamp, bool); 4]> = SmallVec::new();
+        for (w, (spec, input)) in pipeline.windows.iter().zip(&plan.windows).enumerate() {
+            let Some(input) = input else { continue };
+            if !wants(&input.filter, &slots) {
+                continue;
+            }
+            let start = spec.alignment.start_of(time);
+            let end = spec.alignment.end_of(start);
+            let delayed = self.record.broker_time.is_some_and(|b| b >= end + timing.max_delay);
+            wanted.push((w, start, end, too_old || delayed || watermark >= end + timing.lateness));
+        }
+        if wanted.is_empty() {
+            return Verdict::Unwanted;
+        }
+        if wanted.iter().all(|w| w.3) {
+            part.counts.delay(self.source, watermark - time);
+            self.keep_late(index, watermark);
+            return Verdict::Late;
+        }
+        let mark = Mark::of(self.event.source, self.event.id, self.event.data, self.key_scratch);
+        match part.seen.ask(mark, watermark) {
+            Known::Same => return Verdict::Duplicate,
+            Known::Conflict => {
+                part.counts.conflict(self.source);
+                return Verdict::Duplicate;
+            }
+            Known::New => part.seen.remember(mark, time),
+        }
+        let registered = self.setup.registry.sources.get(self.event.source, time).filter(|s| s.cadence.is_some());
+        for (w, start, end, refused) in wanted {
+            if let Some(source) = registered
+                && !refused
+            {
+                self.hear(part, w, &pipeline.windows[w], source);
+            }
+            if refused {
+                part.counts.partly_late(w);
+            } else if let Some(input) = &plan.windows[w]
+                && !self.add(part, w, &pipeline.windows[w], input, (start, end))
+            {
+                part.counts.no_key(w);
+            }
+        }
+        let moved = self.record.broker_time.map_or(time, |b| b.min(time)) - timing.out_of_orderness;
+        part.watermark = part.watermark.max(Some(moved));
+        part.counts.heard(self.source, time);
+        Verdict::Accepted
+    }
+
+    fn hear(&self, part: &mut Part, w: usize, spec: &WindowSpec, source: &crate::registry::Source) {
+        for end in reach(spec, source, self.event.time) {
+            if part.windows[w].heard.entry(end).or_default().insert(self.source) {
+                part.heard.push((w as u16, end, self.event.source.into()));
+            }
+        }
+    }
+
+    fn keep_late(&mut self, pipeline: usize, watermark: Timestamp) {
+        self.late.push(Late {
+            pipeline: pipeline as u16,
+            offset: self.record.offset,
+            kind: self.event.kind_name.to_owned(),
+            source: self.event.source.to_owned(),
+            id: self.event.id.to_owned(),
+            time: self.event.time,
+            delay: watermark - self.event.time,
+            raw: self.record.body.bytes().to_vec(),
+        });
+    }
+
+    /// Adds the event to a window; false where a `by` key has no value.
+    fn add(&mut self, part: &mut Part, w: usize, spec: &WindowSpec, input: &WindowInput, (start, end): (Timestamp, Timestamp)) -> bool {
+        let mut atoms: SmallVec<[u32; 4]> = SmallVec::new();
+        for by in &input.by {
+            match self.atom(part, by) {
+                Some(atom) => atoms.push(atom),
+                None => return false,
+            }
+        }
+        let window = &mut part.windows[w];
+        let key = match window.keys.find(&atoms) {
+            Some(key) => key,
+            None if window.keys.keys.len() >= MAX_KEYS => return false,
+            None => {
+                let key = self.key(&part.texts, &atoms, input);
+                part.windows[w].keys.insert(&atoms, Arc::new(key))
+            }
+        };
+        let window = &mut part.windows[w];
+        let place = match window.open.iter().rposition(|o| o.start <= start) {
+            Some(i) if window.open[i].start == start => i,
+            before => {
+                let fresh = match window.spare.pop() {
+                    Some(used) => used.reuse(start, end, self.now),
+                    None => OpenWindow::new(spec, start, end, self.now),
+                };
+                let i = before.map_or(0, |i| i + 1);
+                window.open.insert(i, fresh);
+                i
+            }
+        };
+        let open = &mut window.open[place];
+        let entry = open.entry(key);
+        let slots = Slots(self.event.slots);
+        for (column, input) in open.columns.iter_mut().zip(&input.inputs) {
+            if !input.condition.as_ref().is_none_or(|c| c.holds(&slots)) {
+                continue;
+            }
+            let value = match &input.value {
+                None => Some(0.0),
+                Some(program) => match program.as_slot() {
+                    Some(slot) => match self.event.slots[slot] {
+                        Scalar::Num(n) => Some(n),
+                        _ => None,
+                    },
+                    None => program.number(&slots),
+                },
+            };
+            if let Some(value) = value {
+                column.add(entry, Edge { time: self.event.time, partition: self.partition, offset: self.record.offset, value });
+            }
+        }
+        true
+    }
+
+    #[inline]
+    fn atom(&mut self, part: &mut Part, by: &KeySource) -> Option<u32> {
+        match by {
+            KeySource::Area => Some(self.area().map_or(u32::MAX, |a| a.0)),
+            KeySource::Source => Some(self.source),
+            KeySource::Kind => Some(self.event.kind.0 as u32),
+            KeySource::Subject => self.event.subject.map(|s| part.texts.intern(s)),
+            KeySource::Value(program) => match program.eval(&Slots(self.event.slots)) {
+                Value::Unknown => None,
+                Value::Text(t) => Some(part.texts.intern(&t)),
+                Value::Bool(b) => Some(part.texts.intern(if b { "true" } else { "false" })),
+                Value::Num(n) => Some(part.texts.intern(&n.to_string())),
+                Value::Time(t) => Some(part.texts.intern(&t.to_string())),
+            },
+        }
+    }
+
+    fn area(&mut self) -> Option<AreaId> {
+        let (event, registry) = (self.event, &self.setup.registry);
+        *self.area.get_or_insert_with(|| match event.position {
+            Some([lon, lat]) => registry.areas.locate(lon, lat, event.time),
+            None => registry.sources.get(event.source, event.time).and_then(|s| registry.area_of_source(s, event.time)),
+        })
+    }
+
+    fn key(&self, texts: &Texts, atoms: &[u32], input: &WindowInput) -> Key {
+        let mut area = None;
+        let tags = input.by.iter().zip(atoms).map(|(by, atom)| match by {
+            KeySource::Area if *atom == u32::MAX => "outside".into(),
+            KeySource::Area => {
+                area = Some(AreaId(*atom));
+                self.setup.registry.areas.area(AreaId(*atom)).code.as_str().into()
+            }
+            KeySource::Source => self.event.source.into(),
+            KeySource::Kind => self.event.kind_name.into(),
+            KeySource::Subject | KeySource::Value(_) => texts.text(*atom).into(),
+        });
+        let tags = tags.collect();
+        Key { tags, area }
+    }
+}
