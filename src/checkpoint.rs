@@ -5,7 +5,8 @@
 //! Invariants
 //! 1. A checkpoint is there whole or not at all (written beside, fsynced, renamed, folder fsynced), and durable when `write` returned.
 //! 2. The newest one that is whole and readable wins; torn, foreign and unreadable ones are passed over, each with its reason.
-//! 3. The newest two and the first of every hour of tick time since a given time are kept, no others.
+//! 3. Who took the folder last writes: an older epoch is refused (D4).
+//! 4. The newest two and the first of every hour of tick time since a given time are kept, no others.
 //!
 //! The file: `IOCCKPT1`, length of the head (u32 little endian), head `{format, tick, time}` as JSON, body as JSON compressed with zstd,
 //! XXH3 (64 bit, little endian) of all before it. Floats survive as they are, except that JSON has no NaN and no infinity: a state that
@@ -29,11 +30,11 @@ const MAGIC: &[u8; 8] = b"IOCCKPT1";
 const HOUR: i64 = 3600 * NANOS_PER_SECOND;
 
 #[derive(Debug, thiserror::Error)]
-#[error("{}: cannot {doing}: {source}. Check that the disk has room and that this user may write there", path.display())]
-pub struct CheckpointError {
-    path: PathBuf,
-    doing: &'static str,
-    source: io::Error,
+pub enum CheckpointError {
+    #[error("{}: cannot {doing}: {source}. Check that the disk has room and that this user may write there", path.display())]
+    Io { path: PathBuf, doing: &'static str, source: io::Error },
+    #[error("{}: epoch {ours} is over, another ioc took the journal with epoch {found}. This one must stop", folder.display())]
+    Fenced { folder: PathBuf, ours: u64, found: u64 },
 }
 
 trait InFile<T> {
@@ -42,7 +43,7 @@ trait InFile<T> {
 
 impl<T> InFile<T> for io::Result<T> {
     fn in_file(self, path: &Path, doing: &'static str) -> Result<T, CheckpointError> {
-        self.map_err(|source| CheckpointError { path: path.to_owned(), doing, source })
+        self.map_err(|source| CheckpointError::Io { path: path.to_owned(), doing, source })
     }
 }
 
@@ -80,18 +81,52 @@ pub struct Written {
 pub struct Checkpoints {
     disk: Disk,
     folder: PathBuf,
+    /// `None`: a lane without a journal, which nobody else can take.
+    epoch: Option<u64>,
 }
 
 impl Checkpoints {
+    /// For a lane without a journal (a file run), and for reading.
     pub fn open(disk: Disk, folder: &Path) -> Result<Checkpoints, CheckpointError> {
         disk.create_dir_all(folder).in_file(folder, "make the folder")?;
-        Ok(Checkpoints { disk, folder: folder.to_owned() })
+        Ok(Checkpoints { disk, folder: folder.to_owned(), epoch: None })
     }
 
-    /// Durable when it returns.
+    /// `epoch` is that of the journal's holder: who opened with an older one writes no more from here on (D4).
+    pub fn open_fenced(disk: Disk, folder: &Path, epoch: u64) -> Result<Checkpoints, CheckpointError> {
+        let checkpoints = Checkpoints { epoch: Some(epoch), ..Checkpoints::open(disk, folder)? };
+        if checkpoints.check_epoch()? < epoch {
+            let path = checkpoints.epoch_path();
+            checkpoints.disk.write_atomic(&path, epoch.to_string().as_bytes()).in_file(&path, "take the folder")?;
+        }
+        Ok(checkpoints)
+    }
+
+    fn epoch_path(&self) -> PathBuf {
+        self.folder.join("epoch")
+    }
+
+    /// The epoch found; an error where it is past ours.
+    fn check_epoch(&self) -> Result<u64, CheckpointError> {
+        let Some(ours) = self.epoch else { return Ok(0) };
+        let path = self.epoch_path();
+        let found = match self.disk.read(&path) {
+            Ok(text) => std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error).in_file(&path, "read the epoch"),
+        };
+        if found > ours {
+            return Err(CheckpointError::Fenced { folder: self.folder.clone(), ours, found });
+        }
+        Ok(found)
+    }
+
+    /// Durable when it returns. The tick must be durable in the journal before: a checkpoint beyond the journal is of a tick that never
+    /// happened, and is passed over by who opens with `newest(last tick of the journal)`.
     pub fn write<T: Serialize>(&self, tick: u64, time: TickTime, body: &T) -> Result<Written, CheckpointError> {
         let path = self.folder.join(format!("{tick:020}_{time}.ckpt"));
         let bytes = encode(Head { tick, time, format: FORMAT }, body).in_file(&path, "write the state as JSON")?;
+        self.check_epoch()?;
         self.disk.write_atomic(&path, &bytes).in_file(&path, "write the checkpoint")?;
         Ok(Written { path, bytes: bytes.len() as u64 })
     }
@@ -263,6 +298,18 @@ mod tests {
     fn a_newer_format_is_passed_over() {
         let bytes = encode(Head { tick: 1, time: 1, format: FORMAT + 1 }, &state(1)).unwrap();
         assert!(decode::<State>(&bytes).unwrap_err().contains("format 2"));
+    }
+
+    #[test]
+    fn the_old_holder_is_fenced_d4() {
+        let disk = Disk::memory();
+        let old = Checkpoints::open_fenced(disk.clone(), folder(), 3).unwrap();
+        old.write(1, 1, &state(1)).unwrap();
+        let new = Checkpoints::open_fenced(disk.clone(), folder(), 4).unwrap();
+        assert!(matches!(old.write(2, 2, &state(2)), Err(CheckpointError::Fenced { ours: 3, found: 4, .. })));
+        assert!(matches!(Checkpoints::open_fenced(disk, folder(), 3), Err(CheckpointError::Fenced { .. })));
+        assert_eq!(new.newest::<State>(u64::MAX).unwrap().0.unwrap().tick, 1);
+        new.write(2, 2, &state(2)).unwrap();
     }
 
     #[test]

@@ -11,9 +11,9 @@
 //!
 //! What is simulated: files written through this module (spool, checkpoints). Bytes of a file reach the platter in order; a file is only
 //! ever appended to, truncated or replaced. What is not: SQLite does its own input and output. Its databases run on the real disk; a crash
-//! there is [`copy_as_killed`], which keeps every byte that was handed to the system, committed or not, as `kill -9` does. That a power cut
-//! keeps what `synchronous=FULL` committed is SQLite's promise (sqlite.org/atomiccommit.html), taken on trust; tests only check that the
-//! databases ask for it.
+//! there is [`copy_as_killed`], which keeps every byte that was handed to the system, committed or not, as `kill -9` does. Between two commits
+//! that is also what a power cut leaves: with `synchronous=FULL` each commit has fsynced the log, and frames after the last commit count for
+//! nothing. That SQLite does so is its promise (sqlite.org/atomiccommit.html), taken on trust; tests check that the databases ask for it.
 //!
 //! Called by: checkpoint, store::spool, store::influx (dead letters); database.rs by whatever keeps SQLite files.
 

@@ -31,6 +31,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Records of one transaction, about: a commit takes what has come meanwhile up to this many.
 pub const BATCH_RECORDS: usize = 5_000;
+/// Bytes of one transaction, and of one read, about: one record may pass it.
+pub const BATCH_BYTES: usize = 8 << 20;
 /// Appends that wait; the next ones wait at the door.
 const QUEUE: usize = 256;
 
@@ -50,6 +52,8 @@ pub enum LogError {
     Deleted { topic: String, partition: u32, asked: u64, start: u64 },
     #[error("topic {0}: the log is closed")]
     Closed(String),
+    #[error("topic {topic}: no thread can be started to read it: {source}. Raise the limit on threads of this user")]
+    Thread { topic: String, source: std::io::Error },
     #[error("topic {topic}: the append failed: {reason}")]
     Append { topic: String, reason: String },
 }

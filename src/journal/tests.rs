@@ -10,7 +10,7 @@ use std::sync::Arc;
 fn entry(number: u64) -> JournalEntry {
     let partition =
         PartitionTick { end: number * 10, read_time: Some(Timestamp::from_seconds(number as i64)), unreadable: false, finished: false };
-    let tick = Tick { number, time: Timestamp::from_seconds(number as i64).0, live: true, partitions: vec![partition; 4], actions: vec![] };
+    let tick = Tick { number, time: Timestamp::from_seconds(number as i64), live: true, partitions: vec![partition; 4], ..Tick::default() };
     JournalEntry { tick, ..JournalEntry::default() }
 }
 

@@ -138,6 +138,7 @@ pub async fn drain(store: Arc<Store>, spool: Arc<Spool>, stop: CancellationToken
             moved = move_batch(&store, &spool) => moved,
             () = stop.cancelled() => return,
         };
+        failures = if moved.is_ok() { 0 } else { failures.saturating_add(1) };
         let wait = match moved {
             Ok(Some(rows)) if rows >= BATCH_ROWS => Duration::ZERO,
             Ok(Some(_)) => BATCH_WAIT,
@@ -149,14 +150,10 @@ pub async fn drain(store: Arc<Store>, spool: Arc<Spool>, stop: CancellationToken
                 BATCH_WAIT
             }
             Err(error) => {
-                failures = failures.saturating_add(1);
                 tracing::error!(%error, failures, "rows wait in the spool: the store does not take them");
                 BATCH_WAIT * failures.min(30)
             }
         };
-        if wait <= BATCH_WAIT {
-            failures = 0;
-        }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => return,

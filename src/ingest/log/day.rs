@@ -8,7 +8,7 @@
 //!
 //! Called by: writer.rs, reader.rs.
 
-use super::{Header, LogError, Record};
+use super::{BATCH_BYTES, Header, LogError, Record};
 use crate::disk::database::{self, DatabaseError, InFile, NANOS_PER_DAY};
 use crate::time::Timestamp;
 use bytes::Bytes;
@@ -59,6 +59,11 @@ impl State {
     fn load_day(&mut self, day: i64, path: PathBuf, topic: &str) -> Result<(), LogError> {
         let connection = open(&path)?;
         let stood = load_stood(&connection).in_file(&path, "read where the partitions stood")?;
+        if stood.is_empty() {
+            // killed while the file was being made: nothing was ever written to it
+            drop(connection);
+            return Ok(database::remove(&path)?);
+        }
         if stood.len() != self.partitions.len() {
             let asked = self.partitions.len() as u32;
             return Err(LogError::Partitions { topic: topic.to_owned(), found: stood.len() as u32, asked });
@@ -159,29 +164,34 @@ pub(super) fn insert(connection: &mut Connection, records: &[PlacedRecord<'_>]) 
     transaction.commit()
 }
 
-/// Records of one partition in `[offset, end)`, at most `limit`, appended to `out`.
+/// Records of one partition in `[offset, end)`, appended to `out` until it has `limit` or their values [`BATCH_BYTES`]; whether there is
+/// room left.
 pub(super) fn select(
     connection: &Connection,
     partition: u32,
     (offset, end): (u64, u64),
     limit: usize,
     out: &mut Vec<Record>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let mut query = connection.prepare_cached(
-        "SELECT offset, broker_time, key, headers, value FROM records WHERE partition = ? AND offset >= ? AND offset < ? ORDER BY offset LIMIT ?",
+        "SELECT offset, broker_time, key, headers, value FROM records WHERE partition = ? AND offset >= ? AND offset < ? ORDER BY offset",
     )?;
-    let mut rows = query.query(params![partition, offset as i64, end as i64, limit as i64])?;
-    while let Some(row) = rows.next()? {
+    let mut rows = query.query(params![partition, offset as i64, end as i64])?;
+    let mut bytes: usize = out.iter().map(|r| r.value.len()).sum();
+    while out.len() < limit && bytes < BATCH_BYTES {
+        let Some(row) = rows.next()? else { return Ok(true) };
         let blob = |i: usize| row.get::<_, Option<Vec<u8>>>(i).map(|bytes| bytes.map(Bytes::from));
-        out.push(Record {
+        let record = Record {
             offset: row.get::<_, i64>(0)? as u64,
             broker_time: Timestamp(row.get(1)?),
             key: blob(2)?,
             headers: blob(3)?.map_or(Vec::new(), |bytes| decode_headers(&bytes)),
             value: blob(4)?.unwrap_or_default(),
-        });
+        };
+        bytes += record.value.len();
+        out.push(record);
     }
-    Ok(())
+    Ok(false)
 }
 
 /// The first offset in `[first, end)` whose broker_time is at least `t`; `end` if none. Times never go back, so halving finds it.

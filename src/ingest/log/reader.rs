@@ -35,19 +35,19 @@ impl LogReader {
         LogReader { shared, open: None }
     }
 
-    /// Up to `limit` records of `partition` from `offset` on; empty at the end.
+    /// Up to `limit` records of `partition` from `offset` on, fewer where they are large (`BATCH_BYTES`); empty at the end only.
     pub fn read(&mut self, partition: u32, offset: u64, limit: usize) -> Result<Vec<Record>, LogError> {
         let mut records = Vec::new();
         for piece in self.pieces(partition, offset)? {
             let from = offset.max(piece.range.0);
-            let left = limit - records.len();
             if let Err(error) = self.open(&piece) {
                 let start = self.start(partition)?;
                 return Err(if from < start { self.deleted(partition, from, start) } else { error });
             }
             let connection = self.open(&piece)?;
-            day::select(connection, partition, (from, piece.range.1), left, &mut records).in_file(&piece.path, "read records")?;
-            if records.len() >= limit {
+            let room =
+                day::select(connection, partition, (from, piece.range.1), limit, &mut records).in_file(&piece.path, "read records")?;
+            if !room {
                 break;
             }
         }
@@ -116,7 +116,7 @@ pub(super) fn tail(
     capacity: usize,
 ) -> mpsc::Receiver<Result<Vec<Record>, LogError>> {
     let (out, receiver) = mpsc::channel(capacity.max(1));
-    let failed = out.clone();
+    let (failed, topic) = (out.clone(), reader.shared.topic.clone());
     let run = move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
         loop {
@@ -143,8 +143,8 @@ pub(super) fn tail(
             }
         }
     };
-    if let Err(error) = std::thread::Builder::new().name(format!("tail {partition}")).spawn(run) {
-        let _ = failed.try_send(Err(LogError::Append { topic: String::new(), reason: format!("cannot start a reader's thread: {error}") }));
+    if let Err(source) = std::thread::Builder::new().name(format!("tail {partition}")).spawn(run) {
+        let _ = failed.try_send(Err(LogError::Thread { topic, source }));
     }
     receiver
 }

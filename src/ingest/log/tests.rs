@@ -44,6 +44,27 @@ fn what_was_appended_is_read_after_a_restart() {
 }
 
 #[test]
+fn a_file_whose_making_was_killed_is_no_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("t").join("2026-01-01.sqlite");
+    std::fs::create_dir(dir.path().join("t")).unwrap();
+    std::fs::write(&file, b"").unwrap();
+    let log = Log::open(dir.path(), "t", 1).unwrap();
+    assert!(!file.exists());
+    assert_eq!(log.append_blocking(vec![record("k", "v", Some(5))]).unwrap()[0].offset, 0);
+}
+
+#[test]
+fn large_records_come_in_smaller_chunks_d6() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), "t", 1).unwrap();
+    let large = NewRecord { value: vec![7; BATCH_BYTES / 2].into(), ..record("k", "", Some(5)) };
+    log.append_blocking(vec![large; 5]).unwrap();
+    assert_eq!(log.reader().read(0, 0, 100).unwrap().len(), 2);
+    assert_eq!(log.reader().read(0, 4, 100).unwrap().len(), 1);
+}
+
+#[test]
 fn names_and_partitions_are_checked() {
     let dir = tempfile::tempdir().unwrap();
     for bad in ["", ".", "..", "a/b", "sự-kiện", &"x".repeat(250)] {

@@ -7,13 +7,13 @@
 //! 2. Ends are published, and waiters answered, after the last commit of the batch.
 //! 3. After a failed commit the state is that of the last day that was committed.
 //!
-//! The batch is what came while the last commit ran, up to [`BATCH_RECORDS`]: under load commits are large, and an idle log answers after
+//! The batch is what came while the last commit ran, up to [`BATCH_RECORDS`] and [`BATCH_BYTES`]: under load commits are large, and an idle log answers after
 //! one fsync without waiting for company.
 //!
 //! Called by: ingest::log (one thread each).
 
 use super::day::{self, Day, PlacedRecord};
-use super::{Appended, BATCH_RECORDS, Command, LogError, NewRecord, RemovedDay, Retention, Shared, partition_of};
+use super::{Appended, BATCH_BYTES, BATCH_RECORDS, Command, LogError, NewRecord, RemovedDay, Retention, Shared, partition_of};
 use crate::disk::database::{self, DatabaseError, InFile, NANOS_PER_DAY};
 use crate::time::Timestamp;
 use rusqlite::Connection;
@@ -53,12 +53,14 @@ impl Writer {
         while let Some(command) = carried.take().or_else(|| queue.blocking_recv()) {
             match command {
                 Command::Append { records, answer } => {
+                    let bytes = |records: &[NewRecord]| records.iter().map(|r| r.value.len()).sum::<usize>();
+                    let (mut count, mut size) = (records.len(), bytes(&records));
                     let mut batch = vec![(records, answer)];
-                    let mut count = batch[0].0.len();
-                    while count < BATCH_RECORDS {
+                    while count < BATCH_RECORDS && size < BATCH_BYTES {
                         match queue.try_recv() {
                             Ok(Command::Append { records, answer }) => {
                                 count += records.len();
+                                size += bytes(&records);
                                 batch.push((records, answer));
                             }
                             Ok(other) => {

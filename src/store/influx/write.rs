@@ -20,6 +20,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+/// Beyond it refused lines are counted and logged, no longer kept.
+const DEAD_LETTER_BYTES: u64 = 64 << 20;
+
 /// Counted since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct WriteFigures {
@@ -166,7 +169,8 @@ impl Influx {
         }
     }
 
-    /// Appends the reason as a comment and the line below it, durably: the file can be mended and written again as it is.
+    /// Appends the reason as a comment and the line below it, durably: the file can be mended and written again as it is. Once it is full
+    /// (someone has to look at it), lines are only counted and logged.
     fn keep_dead_letter(&self, line: &[u8], reason: &str) -> Result<(), InfluxError> {
         self.figures.refused.fetch_add(1, Relaxed);
         let line_text = String::from_utf8_lossy(line);
@@ -176,6 +180,10 @@ impl Influx {
         let path = &self.config.dead_letters;
         let dir = path.parent().unwrap_or(std::path::Path::new("."));
         let kept = self.disk.create_dir_all(dir).and_then(|()| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if self.disk.list(dir)?.iter().any(|(file, size)| Some(file.as_str()) == name && *size >= DEAD_LETTER_BYTES) {
+                return Ok(());
+            }
             let mut file = self.disk.open_append(path)?;
             file.write_all(&bytes)?;
             file.sync()?;
