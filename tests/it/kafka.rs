@@ -20,6 +20,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+const fn moves_to_the_drivers_thread<T: Send>() {}
+const _: () = moves_to_the_drivers_thread::<KafkaReader>();
+
 static BROKER: RwLock<()> = RwLock::new(());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
@@ -213,6 +216,7 @@ fn a_door_without_broker_is_busy_at_its_bound_and_says_who_is_missing() {
     assert!(matches!(&error, KafkaError::Unreachable { brokers, .. } if brokers == "127.0.0.1:1"), "{error}");
 }
 
+/// D4.
 #[test]
 fn a_bare_second_member_joins_and_leaves_and_nothing_is_lost_or_doubled() {
     let _broker = shared();
@@ -304,6 +308,7 @@ fn leaving_a_frozen_broker_does_not_hang() {
     assert!(took < Duration::from_secs(15), "{took:?}");
 }
 
+/// D1.
 #[test]
 fn records_deleted_before_they_were_read_are_stated() {
     let _broker = shared();
@@ -374,6 +379,45 @@ fn missing_topics_and_impossible_starts_are_refused() {
     assert!(topics::table(&report).contains("missing: `ioc topics create missing`"));
 }
 
+/// D1: offset reset is an error.
+#[test]
+fn a_topic_made_anew_under_a_reader_is_not_read_until_somebody_decides() {
+    let _broker = shared();
+    let place = Place::new("anew", 1);
+    let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
+    place.fill(0, 100, |n| n.to_string().into_bytes());
+    driver.until(&mut reader, usize::MAX, "the first", |driver, _| driver.count() == 100);
+    let admin: AdminClient<DefaultClientContext> = place.config().create().expect("an admin client");
+    let limit = AdminOptions::new().operation_timeout(Some(SOON));
+    wait(admin.delete_topics(&[&place.topic.name], &limit)).expect("the topic is deleted");
+    let plan = TopicPlan { name: place.topic.name.clone(), clock: Clock::Broker, partitions: 1, replication: None, retention: None };
+    while topics::create(&place.settings, std::slice::from_ref(&plan)).expect("made anew")[0].1 != (Made::Created { partitions: 1 }) {}
+    place.fill(0, 10, |n| n.to_string().into_bytes());
+    driver.until(&mut reader, usize::MAX, "its fault is said", |_, reader| reader.fault(0).is_some());
+    assert!(matches!(reader.fault(0), Some(KafkaError::Beyond { wanted: 100, end: 10, .. })), "{:?}", reader.fault(0));
+    assert_eq!((driver.count(), reader.status(0).confirmed), (100, None));
+    reader.seek(0, 0);
+    driver.until(&mut reader, usize::MAX, "the new records", |driver, _| driver.count() == 110);
+}
+
+#[test]
+fn seeking_reads_on_there_and_nowhere_else() {
+    let _broker = shared();
+    let place = Place::new("seek", 2);
+    (0..2).for_each(|p| place.fill(p, 5000, |n| n.to_string().into_bytes()));
+    let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
+    driver.until(&mut reader, 100, "some", |driver, _| driver.taken.get(&place.partition(0)).is_some_and(|records| records.len() > 1000));
+    reader.seek(0, 10);
+    driver.taken.remove(&place.partition(0));
+    let enough = |driver: &Driver| driver.taken.get(&place.partition(0)).is_some_and(|records| records.len() == 4990);
+    driver.until(&mut reader, 100, "all again", |driver, reader| enough(driver) && all_reached(reader));
+    let offsets = driver.taken[&place.partition(0)].iter().map(|record| record.offset);
+    assert!(offsets.eq(10..5000));
+    driver.taken.remove(&place.partition(0));
+    driver.assert_whole(0);
+}
+
+/// D1.
 #[test]
 fn new_partitions_are_noticed_and_read_from_their_first_record() {
     let _broker = shared();

@@ -161,7 +161,7 @@ impl KafkaSettings {
             .set("session.timeout.ms", "10000")
             .set("heartbeat.interval.ms", "2000")
             .set("fetch.min.bytes", "1")
-            .set("fetch.wait.max.ms", "10")
+            .set("fetch.wait.max.ms", "50")
             .set("fetch.error.backoff.ms", "100")
             .set("fetch.queue.backoff.ms", "2")
             .set("fetch.max.bytes", "8388608")
