@@ -47,6 +47,23 @@ fn services(words: &[&str]) {
     assert!(done.status.success(), "services {words:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
+/// The broker, stopped by SIGSTOP until this is dropped: a case that fails leaves no frozen broker to the next.
+struct Frozen;
+
+impl Frozen {
+    fn now() -> Frozen {
+        services(&["freeze", "kafka"]);
+        Frozen
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        services(&["thaw", "kafka"]);
+        services(&["wait", "kafka"]);
+    }
+}
+
 /// One topic and group of a case.
 struct Place {
     settings: KafkaSettings,
@@ -133,7 +150,7 @@ impl Driver {
         let began = Instant::now();
         while !reached(self, reader) {
             self.pass(reader, most);
-            assert!(began.elapsed() < 2 * SOON, "not within {:?}: {what}; {:?}", 2 * SOON, reader.statistics());
+            assert!(began.elapsed() < 4 * SOON, "not within {:?}: {what}; {:?}", 4 * SOON, reader.statistics());
         }
     }
 
@@ -271,8 +288,7 @@ fn a_frozen_broker_makes_partitions_unreadable_and_reading_goes_on_after_it() {
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     place.fill(0, 100, |n| n.to_string().into_bytes());
     driver.until(&mut reader, usize::MAX, "the first", |driver, reader| driver.count() == 100 && all_reached(reader));
-    services(&["freeze", "kafka"]);
-    let frozen = Instant::now();
+    let (broker, frozen) = (Frozen::now(), Instant::now());
     let mut longest = Duration::ZERO;
     driver.until(&mut reader, usize::MAX, "10 s have gone", |_, _| frozen.elapsed() > Duration::from_secs(10));
     for _ in 0..20 {
@@ -283,8 +299,7 @@ fn a_frozen_broker_makes_partitions_unreadable_and_reading_goes_on_after_it() {
     assert!(longest < Duration::from_millis(100), "a pass of 5 ms took {longest:?} while the broker was frozen");
     let confirmed = reader.status(0).confirmed;
     assert!(confirmed.is_none_or(|at| at.elapsed() > Duration::from_secs(8)), "{confirmed:?}");
-    services(&["thaw", "kafka"]);
-    services(&["wait", "kafka"]);
+    drop(broker);
     let thawed = Instant::now();
     place.fill(1, 100, |n| n.to_string().into_bytes());
     driver.until(&mut reader, usize::MAX, "the rest", |driver, reader| driver.count() == 200 && all_reached(reader));
@@ -298,12 +313,10 @@ fn leaving_a_frozen_broker_does_not_hang() {
     let place = Place::new("leave", 1);
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     driver.until(&mut reader, 1, "assigned", |_, reader| all_reached(reader));
-    services(&["freeze", "kafka"]);
-    let began = Instant::now();
+    let (broker, began) = (Frozen::now(), Instant::now());
     drop(reader);
     let took = began.elapsed();
-    services(&["thaw", "kafka"]);
-    services(&["wait", "kafka"]);
+    drop(broker);
     eprintln!("left a frozen broker in {took:?}");
     assert!(took < Duration::from_secs(15), "{took:?}");
 }
