@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_work_say_what_to_do() {
-        let cases: [(&[(&str, &str)], bool, &str); 12] = [
+        type Case = (&'static [(&'static str, &'static str)], bool, &'static str);
+        let cases: [Case; 12] = [
             (&[], false, ""),
             (&[("security.protocol", "ssl")], false, "--features tls"),
             (&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")], false, "--features tls"),
