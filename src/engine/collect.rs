@@ -10,6 +10,7 @@
 //! Called by: lane (every driver goes through it).
 
 use super::aggregate::Edge;
+use super::completeness::reach;
 use super::counts::{PartCounts, Verdict};
 use super::dedup::{Known, Mark, Seen};
 use super::keys::{LocalKeys, Texts};
@@ -24,6 +25,7 @@ use crate::pipeline::{KeySource, Pipeline, TypePlan, WindowInput, WindowSpec};
 use crate::time::{Span, Timestamp};
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A record as the log gives it.
@@ -72,6 +74,8 @@ pub struct PartOutput {
     /// (window, key) in the order of their numbers.
     pub new_keys: Vec<(u16, Arc<Key>)>,
     pub batches: Vec<Batch>,
+    /// Registered sources heard: (window, window end, source).
+    pub heard: Vec<(u16, Timestamp, Box<str>)>,
 }
 
 /// A late event, kept and counted (T4).
@@ -127,7 +131,8 @@ pub struct Part {
     pub(super) texts: Texts,
     pub(super) windows: Vec<PartWindow>,
     pub(super) counts: PartCounts,
-    pub(super) touched: bool,
+    /// Heard since the last tick: (window, window end, source).
+    pub(super) heard: Vec<(u16, Timestamp, Box<str>)>,
 }
 
 pub struct PartWindow {
@@ -136,12 +141,14 @@ pub struct PartWindow {
     pub(super) announced: usize,
     /// By start.
     pub(super) open: Vec<OpenWindow>,
+    /// By window end: numbers of the registered sources heard.
+    pub(super) heard: BTreeMap<Timestamp, BTreeSet<u32>>,
     spare: Vec<OpenWindow>,
 }
 
 impl PartWindow {
     pub(super) fn new(spec: &WindowSpec) -> PartWindow {
-        PartWindow { keys: LocalKeys::new(spec.tags.len()), announced: 0, open: Vec::new(), spare: Vec::new() }
+        PartWindow { keys: LocalKeys::new(spec.tags.len()), announced: 0, open: Vec::new(), heard: BTreeMap::new(), spare: Vec::new() }
     }
 }
 
@@ -154,7 +161,7 @@ impl Part {
             texts: Texts::default(),
             windows: pipeline.windows.iter().map(PartWindow::new).collect(),
             counts: PartCounts::new(pipeline.windows.len()),
-            touched: false,
+            heard: Vec::new(),
         }
     }
 }
@@ -193,6 +200,11 @@ impl Collector {
             rejected: Vec::new(),
             key_scratch: Vec::new(),
         }
+    }
+
+    /// Running maximum of broker_time, else of event time.
+    pub fn clock(&self) -> Option<Timestamp> {
+        self.clock
     }
 
     pub fn next_offset(&self) -> u64 {
@@ -241,7 +253,6 @@ impl Collector {
                 let source = reason.source.as_deref().map(|s| sources.intern(s));
                 for part in parts.iter_mut() {
                     part.counts.reject(&reason, source);
-                    part.touched = true;
                 }
                 let raw = record.body.bytes().to_vec();
                 rejected.push(Refused { offset: record.offset, broker_time: record.broker_time, rejected: *reason, raw });
@@ -260,20 +271,21 @@ impl Collector {
                 part.accepted_at = *readable;
             }
             part.counts.count(verdict, source, event.invalid_fields);
-            part.touched = true;
         }
         Ok(())
     }
 
     /// Sends what is due at this tick and forgets what is over.
-    pub fn close_tick(&mut self, setup: &Setup, time: Timestamp, at: &PartitionTick) -> PartitionOutput {
+    pub fn close_tick(&mut self, setup: &Setup, time: Timestamp, at: &PartitionTick, retire: &[(u16, u16)]) -> PartitionOutput {
         let before = self.tick_time.unwrap_or(time);
         if !at.unreadable {
             self.readable = self.readable + (time - before);
         }
         self.tick_time = Some(time);
         let due = Due { before, time, at, end_offset: self.next_offset, readable: self.readable };
-        let parts = self.parts.iter_mut().zip(&setup.pipelines).map(|(part, pipeline)| part.close_tick(pipeline, &due)).collect();
+        let parts = self.parts.iter_mut().zip(&setup.pipelines).enumerate();
+        let retired = |index: usize| move |w: u16| retire.contains(&(index as u16, w));
+        let parts = parts.map(|(index, (part, pipeline))| part.close_tick(pipeline, &due, retired(index))).collect();
         PartitionOutput { parts, late: std::mem::take(&mut self.late), rejected: std::mem::take(&mut self.rejected) }
     }
 
@@ -299,9 +311,9 @@ impl Part {
         readable - self.accepted_at >= pipeline.timing.idle_after
     }
 
-    fn close_tick(&mut self, pipeline: &Pipeline, due: &Due<'_>) -> PartOutput {
+    fn close_tick(&mut self, pipeline: &Pipeline, due: &Due<'_>, retired: impl Fn(u16) -> bool) -> PartOutput {
         let idle = self.idle(pipeline, due.readable);
-        let mut out = PartOutput { watermark: self.watermark, idle, ..PartOutput::default() };
+        let mut out = PartOutput { watermark: self.watermark, idle, heard: std::mem::take(&mut self.heard), ..PartOutput::default() };
         let timing = &pipeline.timing;
         let watermark = if due.at.finished { Timestamp::MAX } else { self.watermark.unwrap_or(Timestamp::MIN) };
         for (index, (window, spec)) in self.windows.iter_mut().zip(&pipeline.windows).enumerate() {
@@ -312,7 +324,7 @@ impl Part {
             window.open.retain_mut(|open| {
                 let deadline = open.end + timing.out_of_orderness + timing.patience;
                 let read_past = due.at.read_time.is_some_and(|t| t >= open.end + timing.max_delay + Span::minutes(1));
-                let over = watermark >= open.end + timing.lateness || read_past;
+                let over = watermark >= open.end + timing.lateness || read_past || retired(index);
                 let early = spec.early.is_some_and(|e| due.time >= open.sent_at + e);
                 let passes = due.before < deadline && deadline <= due.time;
                 if open.has_changes() && (watermark >= open.end || idle || passes || early || over) {
@@ -323,11 +335,14 @@ impl Part {
                 }
                 !over
             });
+            window.heard.retain(|end, _| {
+                let read_past = due.at.read_time.is_some_and(|t| t >= *end + timing.max_delay + Span::minutes(1));
+                watermark < *end + timing.lateness && !read_past
+            });
         }
         if let Some(watermark) = self.watermark {
             self.seen.expire(watermark);
         }
-        self.touched = false;
         out
     }
 
@@ -403,7 +418,13 @@ impl Taking<'_, '_> {
             }
             Known::New => part.seen.remember(mark, time),
         }
+        let registered = self.setup.registry.sources.get(self.event.source, time).filter(|s| s.cadence.is_some());
         for (w, start, end, refused) in wanted {
+            if let Some(source) = registered
+                && !refused
+            {
+                self.hear(part, w, &pipeline.windows[w], source);
+            }
             if refused {
                 part.counts.partly_late(w);
             } else if let Some(input) = &plan.windows[w]
@@ -416,6 +437,14 @@ impl Taking<'_, '_> {
         part.watermark = part.watermark.max(Some(moved));
         part.counts.heard(self.source, time);
         Verdict::Accepted
+    }
+
+    fn hear(&self, part: &mut Part, w: usize, spec: &WindowSpec, source: &crate::registry::Source) {
+        for end in reach(spec, source, self.event.time) {
+            if part.windows[w].heard.entry(end).or_default().insert(self.source) {
+                part.heard.push((w as u16, end, self.event.source.into()));
+            }
+        }
     }
 
     fn keep_late(&mut self, pipeline: usize, watermark: Timestamp) {
@@ -505,7 +534,10 @@ impl Taking<'_, '_> {
 
     fn area(&mut self) -> Option<AreaId> {
         let (event, registry) = (self.event, &self.setup.registry);
-        *self.area.get_or_insert_with(|| registry.area_of(event.source, event.position, event.time))
+        *self.area.get_or_insert_with(|| match event.position {
+            Some([lon, lat]) => registry.areas.locate(lon, lat, event.time),
+            None => registry.sources.get(event.source, event.time).and_then(|s| registry.area_of_source(s, event.time)),
+        })
     }
 
     fn key(&self, texts: &Texts, atoms: &[u32], input: &WindowInput) -> Key {
@@ -514,7 +546,7 @@ impl Taking<'_, '_> {
             KeySource::Area if *atom == u32::MAX => "outside".into(),
             KeySource::Area => {
                 area = Some(AreaId(*atom));
-                self.setup.registry.area_code(AreaId(*atom)).into()
+                self.setup.registry.areas.area(AreaId(*atom)).code.as_str().into()
             }
             KeySource::Source => self.event.source.into(),
             KeySource::Kind => self.event.kind_name.into(),

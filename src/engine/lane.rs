@@ -9,16 +9,18 @@
 //!
 //! Called by: driver, files, scenario, tests.
 
-use super::alert::AlertBook;
+use super::alert::{Alert, AlertBook, Applied, Label};
 use super::collect::{Collector, Late, PartitionOutput, Record, Refused};
 use super::counts::PartCounts;
 use super::merge::Merger;
 use super::rule::{KeyFacts, RuleContext, Rules};
 use super::setup::Setup;
-use super::{AlertChange, HandlingChange, Key, Row, Tick};
-use crate::pipeline::Pipeline;
-use crate::registry::Registry;
+use super::{AlertChange, Condition, HandlingChange, Key, Row, Tick};
+use crate::geo::AreaId;
+use crate::pipeline::expr::Value;
+use crate::registry::{Attribute, Registry};
 use crate::time::{Span, Timestamp};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What a tick does, in order.
@@ -32,6 +34,8 @@ pub struct Effects {
     /// By (row, rule's place in its file), then timers by (deadline, rule, key).
     pub changes: Vec<AlertChange>,
     pub handled: Vec<HandlingChange>,
+    /// Each alert as it is after each change, in the order of `changes`, then of `handled`.
+    pub alerts: Vec<Alert>,
 }
 
 impl Effects {
@@ -61,6 +65,11 @@ impl Core {
         }
     }
 
+    /// Time of the last tick.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.now
+    }
+
     pub fn book(&self) -> &AlertBook {
         &self.book
     }
@@ -78,7 +87,7 @@ impl Core {
         }
         self.merger.step(setup, tick, &mut outputs, &mut effects.rows);
         let (frontier, settled): (Vec<_>, Vec<_>) = self.merger.pipes.iter().map(|p| (p.frontier, p.settled)).unzip();
-        let facts = Facts { registry: &setup.registry, pipelines: &setup.pipelines };
+        let facts = Facts { registry: &setup.registry, at: tick.time };
         let context = RuleContext {
             tick: tick.number,
             time: tick.time,
@@ -95,14 +104,34 @@ impl Core {
         self.rules.on_rows(&context, &effects.rows, &mut effects.changes);
         self.rules.on_timers(&context, &mut effects.changes);
         for change in &effects.changes {
-            self.book.apply_change(change);
+            effects.alerts.extend(self.apply(change, setup, &facts, tick.time));
         }
         for action in &tick.actions {
-            effects.handled.push(self.book.apply_action(action, tick.number));
+            let handled = self.book.apply_action(action, tick.number, tick.time);
+            effects.alerts.extend(self.book.get(action.alert).filter(|_| handled.refused.is_none()).cloned());
+            effects.handled.push(handled);
         }
         self.book.expire(tick.time);
         self.now = Some(tick.time);
         effects
+    }
+
+    /// The alert after a change; a pending one that ended is shown once more, as inactive.
+    fn apply(&mut self, change: &AlertChange, setup: &Setup, facts: &Facts<'_>, now: Timestamp) -> Option<Alert> {
+        if change.to == Condition::Inactive {
+            let mut ended = self.book.get(change.id)?.clone();
+            ended.condition = Condition::Inactive;
+            ended.version += 1;
+            ended.changed = change.at;
+            ended.last = change.clone();
+            self.book.apply_change(change, None, now);
+            return Some(ended);
+        }
+        let label = Label::of(change, &setup.pipelines, facts);
+        match self.book.apply_change(change, label, now) {
+            Applied::Now(alert) => Some(alert.clone()),
+            Applied::Gone(_) | Applied::NotHeld => None,
+        }
     }
 
     /// The earliest tick time, after the last one, at which an empty tick would do something.
@@ -111,29 +140,44 @@ impl Core {
         if !self.pending.is_empty() {
             return Some(now + Span(1));
         }
-        let rules = self.rules.next_deadline(&setup.pipelines).map(|t| t.max(now + Span(1)));
+        let rules = self.rules.next_deadline().map(|t| t.max(now + Span(1)));
         [self.merger.next_deadline(setup, now), rules].into_iter().flatten().min()
     }
 }
 
 /// What rules may ask of the province.
-struct Facts<'a> {
-    registry: &'a Registry,
-    pipelines: &'a [Pipeline],
+pub struct Facts<'a> {
+    pub registry: &'a Registry,
+    /// For codes that name areas of several eras: the one in force then.
+    pub at: Timestamp,
 }
 
 impl KeyFacts for Facts<'_> {
-    fn area(&self, key: &Key, attribute: &str) -> Option<String> {
-        self.registry.area_attribute(key.area?, attribute)
+    fn area(&self, key: &Key, part: &str) -> Value<'_> {
+        let Some(area) = key.area.map(|a| self.registry.areas.area(a)) else { return Value::Unknown };
+        let text = match part {
+            "name" => &area.name,
+            "code" => &area.code,
+            "level" => &area.level,
+            _ => return Value::Unknown,
+        };
+        Value::Text(Cow::Borrowed(text))
     }
 
-    fn source_attribute(&self, source: &str, attribute: &str, at: Timestamp) -> Option<crate::registry::Attribute> {
-        self.registry.source_attribute(source, attribute, at)
+    fn source_attribute(&self, source: &str, name: &str, at: Timestamp) -> Value<'_> {
+        match self.registry.sources.get(source, at).and_then(|s| s.attribute(name)) {
+            Some(Attribute::Number(n)) => Value::Num(*n),
+            Some(Attribute::Text(t)) => Value::Text(Cow::Borrowed(t)),
+            None => Value::Unknown,
+        }
     }
 
-    fn cadence(&self, pipeline: usize, window: usize, key: &Key, at: Timestamp) -> Option<Span> {
-        let tag = self.pipelines[pipeline].windows[window].source_tag?;
-        self.registry.cadence(&key.tags[tag], at)
+    fn cadence(&self, source: &str, at: Timestamp) -> Option<Span> {
+        self.registry.sources.get(source, at)?.cadence
+    }
+
+    fn area_of(&self, tag: &str) -> Option<AreaId> {
+        self.registry.areas.by_code(tag, self.at)
     }
 }
 
@@ -157,20 +201,35 @@ impl Lane {
         }
     }
 
+    /// The records that follow belong to the tick of this time.
+    pub fn begin(&mut self, time: Timestamp, partitions: usize) {
+        self.ensure_partitions(partitions);
+        self.collectors.iter_mut().for_each(|c| c.begin_tick(time));
+    }
+
+    /// See [`Collector::take`].
+    pub fn take(&mut self, partition: usize, record: Record<'_>, until: Timestamp) -> Result<(), Timestamp> {
+        self.collectors[partition].take(&self.setup, record, until)
+    }
+
+    /// Closes the tick.
+    pub fn close(&mut self, tick: &Tick) -> Effects {
+        let setup = self.setup.clone();
+        let at = tick.partitions.iter();
+        let outputs = self.collectors.iter_mut().zip(at).map(|(c, at)| c.close_tick(&setup, tick.time, at, &tick.retire)).collect();
+        self.core.step(&setup, tick, outputs)
+    }
+
     /// One tick: `records` by partition, in offset order, exactly those below the tick's end offsets that were not taken yet.
     pub fn step<'r>(&mut self, tick: &Tick, records: impl IntoIterator<Item = impl IntoIterator<Item = Record<'r>>>) -> Effects {
-        self.ensure_partitions(tick.partitions.len());
-        let setup = self.setup.clone();
-        for (collector, records) in self.collectors.iter_mut().zip(records) {
-            collector.begin_tick(tick.time);
+        self.begin(tick.time, tick.partitions.len());
+        for (partition, records) in records.into_iter().enumerate() {
             for record in records {
                 // bounded by offset, not by clock: always taken
-                let _ = collector.take(&setup, record, Timestamp::MAX);
+                let _ = self.take(partition, record, Timestamp::MAX);
             }
         }
-        let at = tick.partitions.iter();
-        let outputs = self.collectors.iter_mut().zip(at).map(|(c, at)| c.close_tick(&setup, tick.time, at)).collect();
-        self.core.step(&setup, tick, outputs)
+        self.close(tick)
     }
 
     pub fn next_deadline(&self) -> Option<Timestamp> {

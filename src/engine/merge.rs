@@ -13,6 +13,7 @@
 
 use super::aggregate::{Column, Folded};
 use super::collect::{PartOutput, PartitionOutput};
+use super::completeness::{Expected, Heard, completeness, concerns};
 use super::keys::GlobalKeys;
 use super::setup::Setup;
 use super::window::Batch;
@@ -77,6 +78,8 @@ pub(super) struct MergedWindows {
     pub open: BTreeMap<Timestamp, Merged>,
     /// Starts of windows that have not fired.
     pub unfired: BTreeSet<Timestamp>,
+    /// By window end.
+    pub heard: BTreeMap<Timestamp, Heard>,
 }
 
 /// One window, all partitions.
@@ -136,13 +139,19 @@ impl Merger {
         let mut touched = std::mem::take(&mut self.owed);
         for (partition, (output, at)) in outputs.iter_mut().zip(&tick.partitions).enumerate() {
             for (index, (pipe, part)) in self.pipes.iter_mut().zip(&mut output.parts).enumerate() {
-                pipe.absorb(index, partition, part, at, &setup.pipelines[index], &mut touched);
+                pipe.absorb((index, partition), part, at, setup, &mut touched);
             }
         }
         // (end, measurement, place): the order in which rows leave
         let mut groups: Vec<(Timestamp, usize, Place)> = Vec::new();
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
             pipe.judge(index, &setup.pipelines[index].timing, tick.time, &mut touched);
+        }
+        for (p, w) in &tick.retire {
+            let (p, w) = (*p as usize, *w as usize);
+            for start in self.pipes[p].windows[w].retire() {
+                touched.insert((p, w, start));
+            }
         }
         for place in touched {
             let (p, w, start) = place;
@@ -158,10 +167,10 @@ impl Merger {
             let (p, w, start) = place;
             let windows = &mut self.pipes[p].windows[w];
             windows.keys.order();
-            let MergedWindows { keys, open, .. } = windows;
+            let MergedWindows { keys, open, heard, .. } = windows;
             if let Some(merged) = open.get_mut(&start) {
                 let room = MAX_ROWS.saturating_sub(rows.len());
-                merged.publish((p, w, start), &setup.pipelines[p].windows[w], keys, setup, room, rows);
+                merged.publish((p, w, start), setup, keys, heard.get(&merged.end), room, rows);
                 if !merged.changed.is_empty() {
                     self.owed.insert(place);
                 }
@@ -169,6 +178,12 @@ impl Merger {
         }
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
             pipe.settle(index, &setup.pipelines[index].timing, &self.owed);
+            // rows that wait hold back what rules may call silence
+            let waiting = self.owed.iter().filter(|(p, ..)| *p == index);
+            let ends = waiting.filter_map(|(_, w, start)| pipe.windows[*w].open.get(start).map(|m| m.end));
+            if let Some(least) = ends.min() {
+                pipe.frontier = pipe.frontier.min(least - Span(1));
+            }
         }
     }
 
@@ -193,6 +208,17 @@ impl Merger {
         next
     }
 
+    /// How late a pipeline's figures are: tick time minus the least watermark of a partition that is not idle.
+    pub fn delay(&self, pipeline: usize, now: Timestamp) -> Option<Span> {
+        let holders = self.pipes[pipeline].parts.iter().filter(|p| !p.idle);
+        holders.filter_map(|p| p.watermark).min().map(|w| (now - w).max(Span::ZERO))
+    }
+
+    /// Rows wait for the next tick.
+    pub fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
     /// Open windows and their entries, for bounds and figures.
     pub fn size(&self) -> (usize, usize) {
         let windows = self.pipes.iter().flat_map(|p| &p.windows);
@@ -206,7 +232,8 @@ impl Pipe {
         Pipe { parts: Vec::new(), windows, frontier: Timestamp::MIN, settled: Timestamp::MIN }
     }
 
-    fn absorb(&mut self, index: usize, partition: usize, part: &mut PartOutput, at: &PartitionTick, pipeline: &Pipeline, touched: &mut BTreeSet<Place>) {
+    fn absorb(&mut self, (index, partition): (usize, usize), part: &mut PartOutput, at: &PartitionTick, setup: &Setup, touched: &mut BTreeSet<Place>) {
+        let pipeline = &setup.pipelines[index];
         if self.parts.len() <= partition {
             self.parts.resize(partition + 1, View::default());
         }
@@ -227,6 +254,12 @@ impl Pipe {
             let (w, start) = (batch.window as usize, batch.start);
             self.windows[w].absorb(partition, batch, &pipeline.windows[w]);
             touched.insert((index, w, start));
+        }
+        for (window, end, source) in part.heard.drain(..) {
+            let w = window as usize;
+            if let Some(start) = self.windows[w].hear(&source, end, &pipeline.windows[w], setup) {
+                touched.insert((index, w, start));
+            }
         }
     }
 
@@ -255,7 +288,7 @@ impl Pipe {
                 touched.insert((index, w, start));
             }
         }
-        self.frontier = self.frontier.max(self.rule_frontier(timing, time));
+        self.frontier = self.rule_frontier(timing, time);
     }
 
     /// Up to where rules may say "no row came": as `judge`, but time in which a partition could not be read does not count.
@@ -289,11 +322,39 @@ impl Pipe {
                 }
                 first.remove();
             }
+            let settled = self.settled;
+            windows.heard.retain(|end, _| *end > settled);
         }
     }
 }
 
 impl MergedWindows {
+    /// Fires what is open, incomplete: the definition changes (D2).
+    fn retire(&mut self) -> Vec<Timestamp> {
+        let starts: Vec<Timestamp> = std::mem::take(&mut self.unfired).into_iter().collect();
+        for start in &starts {
+            if let Some(merged) = self.open.get_mut(start) {
+                merged.fire(RowState::Incomplete);
+            }
+        }
+        starts
+    }
+
+    /// Notes that a source was heard; the start of the window if that changes a row that was published.
+    fn hear(&mut self, source: &str, end: Timestamp, spec: &WindowSpec, setup: &Setup) -> Option<Timestamp> {
+        if !self.heard.entry(end).or_default().add(source, end, &setup.registry) {
+            return None;
+        }
+        // `end - 1 ns` lies in the window that ends there
+        let start = spec.alignment.start_of(end - Span(1));
+        let merged = self.open.get_mut(&start).filter(|m| m.fired.is_some() || spec.early.is_some())?;
+        let area = setup.registry.sources.get(source, end).and_then(|s| setup.registry.area_of_source(s, end));
+        let concerned = |m: &Merged, e: &usize| concerns(&self.keys.keys[m.keys[*e] as usize], spec, source, area);
+        let entries: Vec<usize> = (0..merged.keys.len()).filter(|e| merged.published[*e].times > 0 && concerned(merged, e)).collect();
+        entries.iter().for_each(|e| merged.mark(*e));
+        (!entries.is_empty()).then_some(start)
+    }
+
     fn absorb(&mut self, partition: usize, mut batch: Batch, spec: &WindowSpec) {
         let unfired = &mut self.unfired;
         let merged = self.open.entry(batch.start).or_insert_with(|| {
@@ -387,7 +448,10 @@ impl Merged {
         }
     }
 
-    fn publish(&mut self, place: Place, spec: &WindowSpec, keys: &GlobalKeys, setup: &Setup, room: usize, rows: &mut Vec<Row>) {
+    fn publish(&mut self, place: Place, setup: &Setup, keys: &GlobalKeys, heard: Option<&Heard>, room: usize, rows: &mut Vec<Row>) {
+        let pipeline = &setup.pipelines[place.0];
+        let spec = &pipeline.windows[place.1];
+        let expected = Expected::at(self.end, pipeline, spec, &setup.registry);
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable_by_key(|e| keys.rank(self.keys[*e as usize]));
         let state = self.fired.unwrap_or(RowState::Provisional);
@@ -401,16 +465,16 @@ impl Merged {
             let entry = *entry as usize;
             self.is_changed[entry] = false;
             let values = self.values(entry, spec);
-            let digest = digest(state, &values);
+            let key = keys.keys[self.keys[entry] as usize].clone();
+            let (heard, expected) = completeness(&key, spec, self.end, pipeline, &setup.registry, heard, &expected);
+            let digest = digest(state, &values, heard);
             let last = &mut self.published[entry];
             if last.times > 0 && last.digest == digest {
                 continue;
             }
-            let key = keys.keys[self.keys[entry] as usize].clone();
             let revision = last.times;
             *last = Published { times: revision + 1, digest };
             published += 1;
-            let (heard, expected) = setup.registry.completeness(&key, spec, self.end);
             rows.push(Row {
                 pipeline: place.0 as u16,
                 window: place.1 as u16,
@@ -460,8 +524,8 @@ impl Merged {
 }
 
 /// Names what a row shows.
-fn digest(state: RowState, values: &[FieldValue]) -> u64 {
-    let mut h = state as u64 + 1;
+fn digest(state: RowState, values: &[FieldValue], heard: Option<u32>) -> u64 {
+    let mut h = state as u64 + 1 + heard.map_or(0, |n| (n as u64 + 1) << 8);
     for value in values {
         let bits = match value {
             FieldValue::Absent => 0x9e37,

@@ -12,6 +12,7 @@
 pub mod aggregate;
 pub mod alert;
 pub mod collect;
+pub mod completeness;
 pub mod counts;
 pub mod dedup;
 pub mod keys;
@@ -38,7 +39,13 @@ pub struct Tick {
     /// By partition index of the lane; partitions only ever come to the end of this list.
     pub partitions: Vec<PartitionTick>,
     pub actions: Vec<Action>,
+    /// (pipeline, window) whose definition changes after this tick: what is open of them fires incomplete (D2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retire: Vec<(u16, u16)>,
 }
+
+/// Nanoseconds since 1970: tick time as files keep it.
+pub type TickTime = i64;
 
 /// What a tick says of one partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

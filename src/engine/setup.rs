@@ -25,7 +25,18 @@ pub struct Setup {
     pub max_behind: Option<Span>,
     /// sha256 over pipelines, schemas and registry, 64 hex digits.
     pub version: String,
+    /// Hash of the areas alone: keys with an `area` tag mean the same while it is the same.
+    pub areas_version: String,
+    /// Event types whose check takes a second pass, with the keywords that cause it.
+    pub slow_types: Vec<(String, Vec<String>)>,
     by_type: Vec<Vec<Wanting>>,
+}
+
+/// Hashes of definitions, 64 hex digits each.
+#[derive(Clone, Debug, Default)]
+pub struct Versions {
+    pub all: String,
+    pub areas: String,
 }
 
 /// A pipeline that wants an event type: its index, and the type's index in its `types`.
@@ -41,7 +52,7 @@ pub const MAX_AHEAD: Span = Span::minutes(1);
 pub const MAX_BEHIND: Span = Span::days(30);
 
 impl Setup {
-    pub fn new(pipelines: Vec<Pipeline>, plan: Arc<DecodePlan>, registry: Arc<Registry>, version: String, max_behind: Option<Span>) -> Setup {
+    pub fn new(pipelines: Vec<Pipeline>, plan: Arc<DecodePlan>, registry: Arc<Registry>, versions: Versions, max_behind: Option<Span>) -> Setup {
         let mut by_type: Vec<Vec<Wanting>> = Vec::new();
         for (pipeline, p) in pipelines.iter().enumerate() {
             for (index, t) in p.types.iter().enumerate() {
@@ -52,7 +63,12 @@ impl Setup {
                 by_type[id as usize].push(Wanting { pipeline, plan: index });
             }
         }
-        Setup { pipelines, plan, registry, max_ahead: MAX_AHEAD, max_behind, version, by_type }
+        let Versions { all: version, areas: areas_version } = versions;
+        Setup { pipelines, plan, registry, max_ahead: MAX_AHEAD, max_behind, version, areas_version, slow_types: Vec::new(), by_type }
+    }
+
+    pub fn schemas_checked_twice(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.slow_types.iter().map(|(kind, keywords)| (kind.as_str(), keywords.as_slice()))
     }
 
     /// Who wants events of this type, in pipeline order.

@@ -12,9 +12,10 @@
 
 use super::alert::{AlertBook, AlertBookSnapshot};
 use super::collect::{Collector, Part, PartWindow};
+use super::completeness::Heard;
 use super::counts::PartCounts;
 use super::dedup::{Seen, SeenState};
-use super::lane::{Core, Lane};
+use super::lane::{Core, Facts, Lane};
 use super::merge::{Merged, MergedWindows, PartColumns, Pipe, Published, View};
 use super::rule::{Rules, RulesSnapshot};
 use super::setup::Setup;
@@ -22,7 +23,19 @@ use super::window::{OpenWindow, OpenWindowState};
 use super::{AlertChange, Key, RowState};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// State that this program cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error("the state has format {0}, this program reads format {FORMAT}: start the program that wrote it, or rebuild from the log")]
+    Format(u32),
+    #[error(transparent)]
+    Rules(#[from] super::rule::Unreadable),
+    #[error(transparent)]
+    Book(#[from] super::alert::UnreadableBook),
+}
 
 /// The form of this data; raised when it changes in a way that older code would misread.
 pub const FORMAT: u32 = 1;
@@ -30,8 +43,9 @@ pub const FORMAT: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LaneState {
     pub format: u32,
-    /// `Setup::version` it was taken under.
+    /// `Setup::version` and `areas_version` it was taken under.
     pub setup: String,
+    pub areas: String,
     pub pipelines: Vec<PipelineName>,
     pub partitions: Vec<PartitionState>,
     pipes: Vec<PipeState>,
@@ -76,6 +90,7 @@ struct PartWindowState {
     atoms: Vec<u32>,
     announced: usize,
     open: Vec<OpenWindowState>,
+    heard: BTreeMap<Timestamp, BTreeSet<u32>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,6 +106,7 @@ struct MergedWindowsState {
     keys: Vec<Key>,
     local: Vec<Vec<u32>>,
     open: Vec<MergedState>,
+    heard: BTreeMap<Timestamp, Heard>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -104,32 +120,43 @@ pub(super) struct MergedState {
     pub published: Vec<Published>,
 }
 
-impl Lane {
-    pub fn save(&self) -> LaneState {
-        let pipelines = self.setup.pipelines.iter();
+impl Core {
+    /// The whole lane, given its partitions.
+    pub fn save(&self, setup: &Setup, partitions: Vec<PartitionState>) -> LaneState {
+        let pipelines = setup.pipelines.iter();
         LaneState {
             format: FORMAT,
-            setup: self.setup.version.clone(),
+            setup: setup.version.clone(),
+            areas: setup.areas_version.clone(),
             pipelines: pipelines
                 .map(|p| PipelineName {
                     name: p.name.clone(),
                     windows: p.windows.iter().map(|w| (w.measurement.clone(), w.version.clone())).collect(),
                 })
                 .collect(),
-            partitions: self.collectors.iter().map(Collector::save).collect(),
-            pipes: self.core.merger.pipes.iter().map(Pipe::save).collect(),
-            owed: self.core.merger.owed.iter().copied().collect(),
-            rules: self.core.rules.snapshot(),
-            book: self.core.book.snapshot(),
-            pending: self.core.pending.clone(),
-            now: self.core.now,
+            partitions,
+            pipes: self.merger.pipes.iter().map(Pipe::save).collect(),
+            owed: self.merger.owed.iter().copied().collect(),
+            rules: self.rules.snapshot(),
+            book: self.book.snapshot(),
+            pending: self.pending.clone(),
+            now: self.now,
         }
+    }
+}
+
+impl Lane {
+    pub fn save(&self) -> LaneState {
+        self.core.save(&self.setup, self.collectors.iter().map(Collector::save).collect())
     }
 
     /// Puts saved state under a setup. Windows that the setup no longer has as they were are fired incomplete by the lane they were
     /// saved from before it is given up (`Lane::retire`), so they are simply left out here.
-    pub fn restore(setup: Arc<Setup>, state: LaneState) -> Lane {
-        let places = Places::of(&setup, &state.pipelines);
+    pub fn restore(setup: Arc<Setup>, state: LaneState) -> Result<Lane, RestoreError> {
+        if state.format != FORMAT {
+            return Err(RestoreError::Format(state.format));
+        }
+        let places = Places::of(&setup, &state.pipelines, state.areas == setup.areas_version);
         let mut lane = Lane::new(setup.clone());
         lane.collectors = state.partitions.into_iter().enumerate().map(|(i, p)| p.restore(&setup, &places, i as u32)).collect();
         for (old, pipe) in state.pipes.into_iter().enumerate() {
@@ -142,13 +169,14 @@ impl Lane {
                 lane.core.merger.owed.insert((p, w, start));
             }
         }
-        let (rules, mut changed) = Rules::restore(state.rules, &setup.pipelines);
+        let facts = Facts { registry: &setup.registry, at: state.now.unwrap_or(Timestamp(0)) };
+        let (rules, orphans) = Rules::restore(state.rules, &setup.pipelines, &facts)?;
         lane.core.rules = rules;
-        lane.core.book = AlertBook::restore(state.book);
+        lane.core.book = AlertBook::restore(state.book, &setup.pipelines, &facts)?;
         lane.core.pending = state.pending;
-        lane.core.pending.append(&mut changed);
+        lane.core.pending.extend(orphans.into_iter().map(|o| o.at_tick(0)));
         lane.core.now = state.now;
-        lane
+        Ok(lane)
     }
 }
 
@@ -159,11 +187,12 @@ struct Places {
 }
 
 impl Places {
-    fn of(setup: &Setup, old: &[PipelineName]) -> Places {
+    fn of(setup: &Setup, old: &[PipelineName], same_areas: bool) -> Places {
         let place = |o: &PipelineName| {
             let new = setup.pipelines.iter().position(|p| p.name == o.name)?;
             let windows = o.windows.iter().map(|(measurement, version)| {
-                setup.pipelines[new].windows.iter().position(|w| w.measurement == *measurement && w.version == *version)
+                let same = |w: &crate::pipeline::WindowSpec| w.measurement == *measurement && w.version == *version && (same_areas || w.area_tag.is_none());
+                setup.pipelines[new].windows.iter().position(same)
             });
             Some((new, windows.collect()))
         };
@@ -181,7 +210,7 @@ impl Places {
 }
 
 impl Collector {
-    fn save(&self) -> PartitionState {
+    pub fn save(&self) -> PartitionState {
         PartitionState {
             next_offset: self.next_offset,
             clock: self.clock,
@@ -223,6 +252,7 @@ impl Part {
             atoms: w.keys.atoms().to_vec(),
             announced: w.announced,
             open: w.open.iter().map(OpenWindow::save).collect(),
+            heard: w.heard.clone(),
         });
         PartState {
             watermark: self.watermark,
@@ -258,6 +288,7 @@ impl PartState {
                 window.keys.insert(&state.atoms[i * width..(i + 1) * width], Arc::new(key));
             }
             window.announced = state.announced;
+            window.heard = state.heard;
             window.open = state.open.into_iter().map(OpenWindow::restore).collect();
         }
         part.counts = PartCounts { partly_late, no_key, ..self.counts };
@@ -270,6 +301,7 @@ impl Pipe {
             keys: w.keys.keys.iter().map(|k| (**k).clone()).collect(),
             local: w.local.clone(),
             open: w.open.iter().map(|(start, m)| m.save(*start)).collect(),
+            heard: w.heard.clone(),
         });
         PipeState { parts: self.parts.clone(), windows: windows.collect(), frontier: self.frontier, settled: self.settled }
     }
@@ -288,6 +320,7 @@ impl PipeState {
                 windows.keys.intern(&Arc::new(key));
             }
             windows.local = state.local;
+            windows.heard = state.heard;
             for merged in state.open {
                 if merged.fired.is_none() {
                     windows.unfired.insert(merged.start);
@@ -297,12 +330,5 @@ impl PipeState {
             pipe.windows[to] = windows;
         }
         pipe
-    }
-}
-
-/// The core alone: a file run has its collectors elsewhere.
-impl Core {
-    pub fn time(&self) -> Option<Timestamp> {
-        self.now
     }
 }

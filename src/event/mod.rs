@@ -8,8 +8,18 @@
 //!
 //! Called by: ingest (decode), engine::collect (judges), pipeline::map (makes envelopes).
 
+mod binary;
+mod clock;
 pub mod decode;
+mod envelope;
+mod pattern;
+mod plan;
+mod scan;
 pub mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod walk;
 
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -5,7 +5,7 @@
 //! Invariants
 //! 1. Either an index or all errors that could be found, in the order of layers, groups. Edges of succession are taken as they are.
 //! 2. A level's depth is its place among the declared levels, else the longest chain of known parents of any of its areas.
-//! 3. A parent is the area of that code in force at some time within the child's own, the latest if several are.
+//! 3. A parent is the area of that code in force at some time within the child's own, the latest if several are. A group is nobody's parent.
 //!
 //! Called by: `registry::areas`, tests.
 
@@ -122,7 +122,7 @@ impl Build {
         let code = area.parent.as_deref()?;
         self.versions(code).rev().find(|id| {
             let parent = &self.areas[id.0 as usize];
-            !std::ptr::eq(parent, area) && parent.overlaps(area)
+            !parent.is_group() && !std::ptr::eq(parent, area) && parent.overlaps(area)
         })
     }
 

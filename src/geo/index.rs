@@ -94,8 +94,15 @@ impl AreaIndex {
         &self.layers
     }
 
-    pub(super) fn layer_number(&self, name: &str) -> Option<u16> {
-        self.layers.iter().position(|l| l.name == name).map(|n| n as u16)
+    /// Whether there is a layer of this name, or made from a file of this stem.
+    pub fn has_layer(&self, name: &str) -> bool {
+        self.layer_number(name).is_some()
+    }
+
+    fn layer_number(&self, name: &str) -> Option<u16> {
+        let by_name = self.layers.iter().position(|l| l.name == name);
+        let is_stem = |file: &str| file.rsplit('/').next().and_then(|f| f.strip_suffix(".geojson")) == Some(name);
+        by_name.or_else(|| self.layers.iter().position(|l| is_stem(&l.file))).map(|n| n as u16)
     }
 
     /// Panics on an id of another index.

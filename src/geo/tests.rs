@@ -26,7 +26,7 @@ fn tiles(n: usize, seg: usize, seed: u64) -> Vec<MultiPolygon<f64>> {
     let round = |v: f64| (v * 1e5).round() / 1e5;
     let corner = |i: usize, j: usize| Coord { x: round(107.0 + i as f64 / n as f64), y: round(12.0 + j as f64 / n as f64) };
     let mut border = |a: Coord<f64>, b: Coord<f64>| -> Vec<Coord<f64>> {
-        let phase = dice.roll() * 6.28;
+        let phase = dice.roll() * std::f64::consts::TAU;
         let point = |k: usize, dice: &mut Dice| {
             let t = k as f64 / seg as f64;
             let off = (std::f64::consts::PI * t).sin() * (0.08 * (18.0 * t + phase).sin() + 0.02 * (dice.roll() - 0.5));

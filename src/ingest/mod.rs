@@ -9,7 +9,12 @@
 //!
 //! Called by: driver, app.
 
+pub mod embedded;
+pub mod file;
 pub mod kafka;
+pub mod log;
+pub mod mapped;
+pub mod reader;
 pub mod topics;
 
 use crate::time::Timestamp;

@@ -9,7 +9,14 @@
 //!
 //! Called by: engine (runs them), server (catalog), cli (`ioc check`). Made by: compile.rs from spec.rs and expr.rs.
 
+pub mod check;
+pub mod compile;
 pub mod expr;
+pub mod map;
+pub mod mistake;
+pub mod schemas;
+pub mod spec;
+pub mod yaml;
 
 use crate::time::{Alignment, Span};
 use expr::Program;

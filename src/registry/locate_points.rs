@@ -43,7 +43,7 @@ pub fn locate_points(
 ) -> Result<(u64, u64), LocateError> {
     let at = at.map(|text| date_at_midnight(text).ok_or_else(|| LocateError::BadDate(text.to_string()))).transpose()?;
     let areas = &registry.areas;
-    if let Some(name) = layer.filter(|name| !areas.layers().iter().any(|l| l.name == *name)) {
+    if let Some(name) = layer.filter(|name| !areas.has_layer(name)) {
         let known = areas.layers().iter().map(|l| l.name.clone()).collect();
         return Err(LocateError::UnknownLayer { name: name.to_string(), known });
     }

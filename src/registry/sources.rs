@@ -178,18 +178,17 @@ impl Draft {
                 None
             }
         };
-        if let (Some(code), Some(areas)) = (&self.area, known.areas.filter(|areas| !areas.is_empty())) {
-            if areas.versions(code).next().is_none() {
-                wrong(format!("area {code} is not known"), "give the code of an area or group in areas/");
-            }
+        if let (Some(code), Some(areas)) = (&self.area, known.areas)
+            && !areas.is_empty()
+            && areas.versions(code).next().is_none()
+        {
+            wrong(format!("area {code} is not known"), "give the code of an area or group in areas/");
         }
-        if let (Some(code), Some(sectors)) = (&self.sector, known.sectors) {
-            if !sectors.iter().any(|s| s.code == *code) {
-                wrong(
-                    format!("sector {code} is not known{}", suggestion(code, sectors.iter().map(|s| s.code.as_str()))),
-                    "add it to sectors.yaml",
-                );
-            }
+        if let (Some(code), Some(sectors)) = (&self.sector, known.sectors)
+            && !sectors.iter().any(|s| s.code == *code)
+        {
+            let near = suggestion(code, sectors.iter().map(|s| s.code.as_str()));
+            wrong(format!("sector {code} is not known{near}"), "add it to sectors.yaml");
         }
         let cadence = self.cadence.as_ref().and_then(|text| {
             let span = Span::parse(text).filter(|span| *span > Span::ZERO);

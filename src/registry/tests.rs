@@ -3,11 +3,13 @@
 use super::*;
 use crate::geo::date_at_midnight;
 use crate::time::Span;
+use std::sync::LazyLock;
 
-fn shipped() -> Registry {
+/// Read once for all tests of this file.
+static SHIPPED: LazyLock<Registry> = LazyLock::new(|| {
     let files = read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/registry")).unwrap();
     Registry::parse(&files).unwrap_or_else(|errors| panic!("{}", errors.iter().map(|e| format!("{e}\n")).collect::<String>()))
-}
+});
 
 fn at(date: &str) -> Timestamp {
     date_at_midnight(date).unwrap()
@@ -27,7 +29,7 @@ const SQUARE: &str = r#"{"type":"FeatureCollection","features":[{"type":"Feature
 
 #[test]
 fn every_point_lies_where_it_should() {
-    let registry = shipped();
+    let registry = &*SHIPPED;
     let cases = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/areas/pip-cases.csv")).unwrap();
     let mut reader = csv::Reader::from_reader(cases.as_bytes());
     let columns = reader.headers().unwrap().clone();
@@ -47,7 +49,7 @@ fn every_point_lies_where_it_should() {
 
 #[test]
 fn the_shipped_registry_holds_together() {
-    let registry = shipped();
+    let registry = &*SHIPPED;
     let areas = &registry.areas;
     let now = at("2025-07-15");
     let communes = areas.iter().filter(|(_, a)| a.level == "commune").count();
@@ -155,15 +157,15 @@ fn all_errors_at_once_with_their_places() {
 
 #[test]
 fn points_in_areas_out() {
-    let registry = shipped();
+    let registry = &*SHIPPED;
     let run = |input: &str, at, layer| {
         let mut out = Vec::new();
-        locate_points(&registry, input.as_bytes(), &mut out, at, layer).map(|_| String::from_utf8(out).unwrap()).map_err(|e| e.to_string())
+        locate_points(registry, input.as_bytes(), &mut out, at, layer).map(|_| String::from_utf8(out).unwrap()).map_err(|e| e.to_string())
     };
     let points = "lon,lat,note\n107.691575,12.000326,a\n 100.0 ,10,b\n";
     assert_eq!(run(points, None, None).unwrap(), "lon,lat,code,level\n107.691575,12.000326,24617,commune\n100.0,10,,\n");
     assert!(run(points, Some("2025-06-30"), None).unwrap().contains("107.691575,12.000326,660,district\n"));
-    assert!(run(points, None, Some("district_wof")).unwrap().contains(",660,district\n"));
+    assert!(run(points, None, Some("dak-nong-districts-pre2025.wof")).unwrap().contains(",660,district\n"));
     assert!(run(points, Some("2025-07-01"), Some("district_wof")).unwrap().contains("107.691575,12.000326,,\n"));
     for (input, at, layer, error) in [
         ("107.6,12.0\n", None, None, "line 1: a header line is needed"),

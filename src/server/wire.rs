@@ -12,6 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use ts_rs::TS;
 
 /// The version of this protocol; a client that speaks another one is told so and closed.
@@ -44,11 +45,20 @@ pub struct Resume {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
     /// Answer to the client's hello: who you are and what follows. `resumed`: updates continue after `resume.seq`; else a snapshot comes next.
-    Hello { protocol: u32, server: String, epoch: String, resumed: bool, me: Me },
+    Hello {
+        protocol: u32,
+        server: String,
+        epoch: String,
+        resumed: bool,
+        me: Me,
+    },
     Snapshot(Snapshot),
     Update(Update),
     /// The last frame before the server closes.
-    Bye { reason: ByeReason, detail: String },
+    Bye {
+        reason: ByeReason,
+        detail: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -70,8 +80,8 @@ pub struct Snapshot {
     #[ts(type = "number")]
     pub seq: u64,
     pub tick: TickView,
-    pub alerts: Vec<AlertView>,
-    pub figures: Vec<FigureView>,
+    pub alerts: Vec<Arc<AlertView>>,
+    pub figures: Vec<Arc<FigureView>>,
     pub health: HealthView,
 }
 
@@ -82,9 +92,9 @@ pub struct Update {
     pub seq: u64,
     pub tick: TickView,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub alerts: Vec<AlertView>,
+    pub alerts: Vec<Arc<AlertView>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub figures: Vec<FigureView>,
+    pub figures: Vec<Arc<FigureView>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthView>,
 }
@@ -113,6 +123,8 @@ pub enum Severity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
+    /// A pending alert that ended before it fired; it leaves the picture with this change.
+    Inactive,
     Pending,
     Firing,
     NoData,
@@ -289,6 +301,8 @@ pub enum Role {
     Local,
     Analyst,
     Admin,
+    /// A machine that sends events and sees nothing.
+    Source,
 }
 
 /// `GET /api/v1/catalog`: what measurements, fields and rules there are, for labels and thresholds.
@@ -395,7 +409,7 @@ pub struct AlertDetail {
 pub struct HistoryEntry {
     #[ts(type = "number")]
     pub at: i64,
-    /// "pending", "firing", "no_data", "resolved", "acknowledged".
+    /// "inactive", "pending", "firing", "no_data", "resolved", "acknowledged".
     pub what: String,
     pub by: Option<String>,
     pub note: Option<String>,

@@ -1,1 +1,361 @@
-//! (skeleton) Alerts: condition and handling (R8).
+//! Alerts as operators know them: condition and handling as two independent machines (R8).
+//!
+//! Owns: every alert that is open, or resolved and not yet let go, with version, acknowledgement and history. Refuses to know: rows,
+//! rules, the wire, who may do what (the server asks before an action becomes input).
+//!
+//! Invariants
+//! 1. An alert's version rises by one with every change of its condition or handling, and with nothing else.
+//! 2. Handling moves by actions only, condition by changes only.
+//! 3. A resolved alert stays 15 min after it was acknowledged (or resolved, if later), 24 h if nobody did; at most 10,000 resolved
+//!    ones are held, the oldest make room and are counted. Open ones are bounded by the keys of rules.
+//! 4. An alert that was only ever pending is gone when it ends.
+//! 5. The same changes, actions and tick times give the same book.
+//!
+//! Called by: merge (actions are inputs of a tick), board (the picture), driver (snapshot and restore).
+
+mod title;
+
+#[cfg(test)]
+mod tests;
+
+pub use title::{Title, render_title};
+
+use super::rule::{GONE, KeyFacts, RowView};
+use super::{Act, Action, AlertChange, AlertId, ChangeReason, Condition, FieldValue, HandlingChange, Key, Refusal};
+use crate::pipeline::{Pipeline, Severity};
+use crate::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// How long a resolved alert stays after it was acknowledged.
+pub const KEEP_ACKNOWLEDGED: Span = Span::minutes(15);
+/// How long a resolved alert waits for somebody to acknowledge it.
+pub const KEEP_UNACKNOWLEDGED: Span = Span::hours(24);
+/// Resolved alerts held at most.
+pub const MAX_RESOLVED: usize = 10_000;
+/// Steps of an alert's history held at most.
+pub const MAX_HISTORY: usize = 64;
+/// The shape of [`AlertBookSnapshot`] written by this program.
+const VERSION: u32 = 1;
+
+/// Handling of an alert.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handling {
+    New,
+    Acknowledged,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Acknowledged {
+    pub by: String,
+    pub at: Timestamp,
+    pub note: String,
+}
+
+/// What an alert is called: taken from its rule when it begins and with every rise.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Label {
+    pub pipeline: String,
+    pub rule: String,
+    pub sector: String,
+    pub severity: Severity,
+    pub title: Title,
+}
+
+impl Label {
+    /// `None`: the change's rule is gone.
+    pub fn of(change: &AlertChange, pipelines: &[Pipeline], facts: &dyn KeyFacts) -> Option<Label> {
+        let pipeline = pipelines.get(change.pipeline as usize)?;
+        let rule = pipeline.rules.get(change.rule as usize)?;
+        let row = RowView::of_change(change, pipeline.windows.get(rule.window)?, facts);
+        Some(Label {
+            pipeline: pipeline.name.clone(),
+            rule: rule.name.clone(),
+            sector: pipeline.sector.clone(),
+            severity: rule.severity,
+            title: render_title(&rule.title, row),
+        })
+    }
+}
+
+/// One alert, whole.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Alert {
+    pub id: AlertId,
+    pub label: Label,
+    pub key: Arc<Key>,
+    pub condition: Condition,
+    pub handling: Handling,
+    pub version: u32,
+    pub acknowledged: Option<Acknowledged>,
+    /// End of the first true window of the run.
+    pub since: Timestamp,
+    /// `at` of the last change of condition.
+    pub changed: Timestamp,
+    /// `at` of the change to resolved, while it is.
+    pub resolved: Option<Timestamp>,
+    /// It was found in a tick that was not live, or only after it had ended.
+    pub retroactive: bool,
+    /// The last change of condition: evidence.
+    pub last: AlertChange,
+    /// Newest last.
+    pub history: VecDeque<Step>,
+    /// Older steps that are no longer in `history`.
+    pub forgotten: u32,
+    /// Tick time since which it is resolved, or resolved and acknowledged.
+    closed: Option<Timestamp>,
+}
+
+/// One entry of an alert's history.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Step {
+    pub tick: u64,
+    pub at: Timestamp,
+    pub what: Happened,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Happened {
+    Condition { to: Condition, reason: Option<ChangeReason>, values: Vec<FieldValue> },
+    Acknowledged { by: String, note: String },
+}
+
+/// What a change of condition made of an alert.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Applied<'a> {
+    Now(&'a Alert),
+    /// It was only ever pending and has ended.
+    Gone(AlertId),
+    /// It says that an alert ended which is not held: nothing to do.
+    NotHeld,
+}
+
+/// All alerts that are open or were so recently.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct AlertBook {
+    alerts: BTreeMap<AlertId, Alert>,
+    /// Resolved ones by (closed, id), by handling.
+    acknowledged: BTreeSet<(Timestamp, AlertId)>,
+    unacknowledged: BTreeSet<(Timestamp, AlertId)>,
+    dropped: u64,
+}
+
+/// The book as plain data; alerts by id.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AlertBookSnapshot {
+    version: u32,
+    alerts: Vec<Alert>,
+    dropped: u64,
+}
+
+/// A snapshot that this program cannot read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "alerts have shape {found}, this program reads shape {VERSION}: start the program that wrote them, or rebuild the state from the log"
+)]
+pub struct UnreadableBook {
+    pub found: u32,
+}
+
+impl AlertBook {
+    pub fn get(&self, id: AlertId) -> Option<&Alert> {
+        self.alerts.get(&id)
+    }
+
+    /// By id.
+    pub fn iter(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.values()
+    }
+
+    /// Resolved alerts that had to make room.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// One change of condition, found at `now` (tick time). `label`: [`Label::of`] the change; `None` keeps what the alert has.
+    pub fn apply_change(&mut self, change: &AlertChange, label: Option<Label>, now: Timestamp) -> Applied<'_> {
+        if change.to == Condition::Inactive {
+            return match self.alerts.remove(&change.id) {
+                Some(alert) => {
+                    self.unlist(&alert);
+                    Applied::Gone(alert.id)
+                }
+                None => Applied::NotHeld,
+            };
+        }
+        let Some(mut alert) = self.alerts.remove(&change.id).or_else(|| label.clone().map(|label| Alert::new(change, label))) else {
+            return Applied::NotHeld;
+        };
+        self.unlist(&alert);
+        alert.apply(change, label, now);
+        self.list(&alert);
+        self.make_room(alert.id);
+        Applied::Now(self.alerts.entry(change.id).or_insert(alert))
+    }
+
+    /// What an operator did, found at `now` (tick time).
+    pub fn apply_action(&mut self, action: &Action, tick: u64, now: Timestamp) -> HandlingChange {
+        let answer = |refused| HandlingChange { tick, action: action.clone(), refused };
+        let refused = match self.alerts.get(&action.alert) {
+            None => Some(Refusal::Unknown),
+            // said before *stale*: who is late learns that it is done, not only that something changed
+            Some(alert) if action.act == Act::Acknowledge && alert.handling == Handling::Acknowledged => Some(Refusal::Already),
+            Some(alert) if alert.version != action.version => Some(Refusal::Stale),
+            Some(_) => None,
+        };
+        if refused.is_none()
+            && let Some(mut alert) = self.alerts.remove(&action.alert)
+        {
+            self.unlist(&alert);
+            alert.acknowledge(action, tick, now);
+            self.list(&alert);
+            self.alerts.insert(alert.id, alert);
+        }
+        answer(refused)
+    }
+
+    /// Lets go of alerts whose time is over, oldest first.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<AlertId> {
+        let mut gone = Vec::new();
+        for (list, keep) in [(&mut self.acknowledged, KEEP_ACKNOWLEDGED), (&mut self.unacknowledged, KEEP_UNACKNOWLEDGED)] {
+            while let Some((closed, id)) = list.first().copied().filter(|(closed, _)| *closed + keep <= now) {
+                list.remove(&(closed, id));
+                self.alerts.remove(&id);
+                gone.push(id);
+            }
+        }
+        gone
+    }
+
+    /// The tick time at which `expire` has something to do.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        let first = |list: &BTreeSet<(Timestamp, AlertId)>, keep| list.first().map(|(closed, _)| *closed + keep);
+        let both = [first(&self.acknowledged, KEEP_ACKNOWLEDGED), first(&self.unacknowledged, KEEP_UNACKNOWLEDGED)];
+        both.into_iter().flatten().min()
+    }
+
+    pub fn snapshot(&self) -> AlertBookSnapshot {
+        AlertBookSnapshot { version: VERSION, alerts: self.alerts.values().cloned().collect(), dropped: self.dropped }
+    }
+
+    /// Places of pipelines, rules and areas are found again by name; what is gone keeps its alerts, at [`GONE`].
+    pub fn restore(snapshot: AlertBookSnapshot, pipelines: &[Pipeline], facts: &dyn KeyFacts) -> Result<Self, UnreadableBook> {
+        let mut book = Self::take_over(snapshot)?;
+        for alert in book.alerts.values_mut() {
+            let p = pipelines.iter().position(|p| p.name == alert.label.pipeline);
+            let rule = p.and_then(|p| pipelines[p].rules.iter().position(|rule| rule.name == alert.label.rule));
+            alert.last.pipeline = p.map_or(GONE, |p| p as u16);
+            alert.last.rule = rule.map_or(GONE, |rule| rule as u16);
+            let window = p.zip(rule).and_then(|(p, rule)| pipelines[p].windows.get(pipelines[p].rules[rule].window));
+            let tag = window.and_then(|window| window.area_tag).and_then(|i| alert.key.tags.get(i));
+            let area = tag.and_then(|tag| facts.area_of(tag));
+            alert.key = Arc::new(Key { tags: alert.key.tags.clone(), area });
+            alert.last.key = alert.key.clone();
+        }
+        Ok(book)
+    }
+
+    fn take_over(snapshot: AlertBookSnapshot) -> Result<Self, UnreadableBook> {
+        if snapshot.version != VERSION {
+            return Err(UnreadableBook { found: snapshot.version });
+        }
+        let mut book = AlertBook { dropped: snapshot.dropped, ..AlertBook::default() };
+        for alert in snapshot.alerts {
+            book.list(&alert);
+            book.alerts.insert(alert.id, alert);
+        }
+        Ok(book)
+    }
+
+    fn list_of(&mut self, alert: &Alert) -> &mut BTreeSet<(Timestamp, AlertId)> {
+        match alert.handling {
+            Handling::New => &mut self.unacknowledged,
+            Handling::Acknowledged => &mut self.acknowledged,
+        }
+    }
+
+    fn list(&mut self, alert: &Alert) {
+        if let Some(closed) = alert.closed {
+            self.list_of(alert).insert((closed, alert.id));
+        }
+    }
+
+    fn unlist(&mut self, alert: &Alert) {
+        if let Some(closed) = alert.closed {
+            self.list_of(alert).remove(&(closed, alert.id));
+        }
+    }
+
+    /// Drops the oldest resolved alerts past the bound, never the one that is just being changed.
+    fn make_room(&mut self, changing: AlertId) {
+        while self.acknowledged.len() + self.unacknowledged.len() > MAX_RESOLVED {
+            let lists = [&self.acknowledged, &self.unacknowledged].into_iter();
+            let Some(oldest) = lists.filter_map(|list| list.iter().find(|(_, id)| *id != changing)).min().copied() else { return };
+            self.acknowledged.remove(&oldest);
+            self.unacknowledged.remove(&oldest);
+            self.alerts.remove(&oldest.1);
+            self.dropped += 1;
+        }
+    }
+}
+
+impl Alert {
+    fn new(change: &AlertChange, label: Label) -> Self {
+        Alert {
+            id: change.id,
+            label,
+            key: change.key.clone(),
+            condition: Condition::Inactive,
+            handling: Handling::New,
+            version: 0,
+            acknowledged: None,
+            since: change.since,
+            changed: change.at,
+            resolved: None,
+            retroactive: false,
+            last: change.clone(),
+            history: VecDeque::new(),
+            forgotten: 0,
+            closed: None,
+        }
+    }
+
+    fn apply(&mut self, change: &AlertChange, label: Option<Label>, now: Timestamp) {
+        let resolved = change.to == Condition::Resolved;
+        if let Some(label) = label.filter(|_| matches!(change.to, Condition::Pending | Condition::Firing)) {
+            self.label = label;
+        }
+        self.condition = change.to;
+        self.version += 1;
+        self.since = change.since;
+        self.changed = change.at;
+        self.resolved = resolved.then_some(change.at);
+        self.closed = resolved.then_some(now);
+        self.retroactive |= change.retroactive;
+        self.key = change.key.clone();
+        self.last = change.clone();
+        let what = Happened::Condition { to: change.to, reason: change.reason, values: change.values.clone() };
+        self.remember(Step { tick: change.tick, at: change.at, what });
+    }
+
+    fn acknowledge(&mut self, action: &Action, tick: u64, now: Timestamp) {
+        let Action { by, note, at, .. } = action.clone();
+        self.handling = Handling::Acknowledged;
+        self.version += 1;
+        // the 15 minutes begin when both machines are done
+        self.closed = self.closed.map(|closed| closed.max(now));
+        self.remember(Step { tick, at, what: Happened::Acknowledged { by: by.clone(), note: note.clone() } });
+        self.acknowledged = Some(Acknowledged { by, at, note });
+    }
+
+    fn remember(&mut self, step: Step) {
+        if self.history.len() == MAX_HISTORY {
+            self.history.pop_front();
+            self.forgotten += 1;
+        }
+        self.history.push_back(step);
+    }
+}

@@ -1,0 +1,58 @@
+//! The REST interface. Every answer is a value, refusals too; nothing here throws for what a server or a network does.
+import type { AcknowledgeRequest, AlertDetail, AlertView, Catalog, Me, Problem, Trend } from './wire';
+
+export type Answer<T> =
+  | { ok: true; status: number; value: T }
+  | { ok: false; status: number; /** 0: no answer at all. */ problem: Problem | null; body: unknown };
+
+const PATIENCE = 10_000;
+
+async function call<T>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
+  try {
+    const response = await fetch(path, {
+      method,
+      credentials: 'same-origin',
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    const text = await response.text();
+    let value: unknown = null;
+    try {
+      value = text === '' ? null : JSON.parse(text);
+    } catch {
+      return { ok: false, status: response.ok ? 0 : response.status, problem: null, body: null };
+    }
+    if (response.ok) return { ok: true, status: response.status, value: value as T };
+    return { ok: false, status: response.status, problem: isProblem(value) ? value : null, body: value };
+  } catch {
+    return { ok: false, status: 0, problem: null, body: null };
+  }
+}
+
+function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null && 'message' in value && 'code' in value;
+}
+
+export interface AreaProperties { code: string; name: string; level: string; parent: string | null }
+export type Ring = [number, number][];
+export interface AreaFeature {
+  type: 'Feature';
+  properties: AreaProperties;
+  geometry: { type: 'Polygon'; coordinates: Ring[] } | { type: 'MultiPolygon'; coordinates: Ring[][] };
+}
+export interface AreaCollection { type: 'FeatureCollection'; features: AreaFeature[] }
+
+export const getMe = () => call<Me>('GET', '/api/v1/me');
+export const getCatalog = () => call<Catalog>('GET', '/api/v1/catalog');
+export const getAreas = () => call<AreaCollection>('GET', '/api/v1/areas');
+export const getAlert = (id: string) => call<AlertDetail>('GET', `/api/v1/alerts/${encodeURIComponent(id)}`);
+export const acknowledge = (id: string, request: AcknowledgeRequest) => call<AlertView>('POST', `/api/v1/alerts/${encodeURIComponent(id)}/acknowledge`, request);
+export const signIn = (token: string) => call<null>('POST', '/api/v1/session', { token });
+export const signOut = () => call<null>('DELETE', '/api/v1/session');
+
+export function getTrend(measurement: string, field: string, key: { [tag in string]?: string }, from: number, to: number) {
+  const query = new URLSearchParams({ measurement, field, from: String(from), to: String(to) });
+  for (const [tag, value] of Object.entries(key)) if (value !== undefined) query.set(`tag.${tag}`, value);
+  return call<Trend>('GET', `/api/v1/trend?${query}`);
+}

@@ -1,0 +1,48 @@
+//! Words for the measurements and fields of the shipped packs. What is not listed shows its code: users may declare any other.
+import type { Lang } from '../format';
+
+const FIELDS: Record<string, [vi: string, en: string]> = {
+  vehicles: ['lượt xe', 'vehicles'],
+  speed: ['tốc độ', 'speed'],
+  occupancy: ['độ chiếm dụng', 'occupancy'],
+  queue: ['hàng chờ', 'queue'],
+  halting: ['thời gian dừng', 'halting'],
+  travel: ['thời gian đi', 'travel time'],
+  passed: ['lượt qua', 'passed'],
+  detectors: ['máy đếm', 'detectors'],
+  level: ['mực nước', 'level'],
+  high: ['mực cao nhất', 'highest level'],
+  rise: ['mức dâng', 'rise'],
+  mm: ['lượng mưa', 'rain'],
+  gauges: ['trạm mưa', 'gauges'],
+  pm25: ['PM2.5', 'PM2.5'],
+  pm10: ['PM10', 'PM10'],
+  n: ['số mẫu', 'samples'],
+  online: ['đang trực tuyến', 'online'],
+  calls: ['lượt gọi', 'calls'],
+  errors: ['lỗi', 'errors'],
+  p95_ms: ['trễ p95', 'p95 latency'],
+  count: ['số lượng', 'count'],
+};
+
+const MEASUREMENTS: Record<string, [vi: string, en: string]> = {
+  traffic_loop: ['Dòng xe qua vòng từ', 'Traffic at loops'],
+  traffic_queue: ['Hàng chờ', 'Queues'],
+  traffic_travel: ['Thời gian đi đường', 'Travel times'],
+  traffic_area: ['Giao thông theo địa bàn', 'Traffic by area'],
+  water_level: ['Mực nước', 'Water level'],
+  water_rise: ['Nước dâng', 'Water rise'],
+  rain_1h: ['Mưa 1 giờ', 'Rain, 1 h'],
+  rain_day: ['Mưa ngày', 'Rain, day'],
+  air_quality: ['Không khí', 'Air'],
+  device_up: ['Thiết bị trực tuyến', 'Devices online'],
+  service_calls: ['Trục dịch vụ', 'Service bus'],
+};
+
+function pick(table: Record<string, [string, string]>, code: string, lang: Lang): string {
+  const names = table[code];
+  return names ? names[lang === 'vi' ? 0 : 1] : code;
+}
+
+export const fieldName = (code: string, lang: Lang): string => pick(FIELDS, code, lang);
+export const measurementName = (code: string, lang: Lang): string => pick(MEASUREMENTS, code, lang);

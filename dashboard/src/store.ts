@@ -1,0 +1,325 @@
+//! The page's state as signals, and the few acts that change it.
+//!
+//! Owns: the one connection, the one board, what is selected. Refuses to know: how anything is drawn.
+//!
+//! Invariants
+//! 1. Frames are applied together once per animation frame (once a second while the page is hidden); the waiting frames are bounded.
+//! 2. `now` is the data's clock: tick time plus what has passed on this machine since; the browser's wall clock is never shown.
+//! 3. What is selected, filtered and drawn lives in the address.
+
+import { batch, computed, effect, signal } from '@preact/signals';
+import * as api from './api';
+import type { Lang } from './format';
+import { translate, type Key } from './i18n';
+import { EMPTY, applyAlert, applySnapshot, applyUpdates, type Board } from './live/board';
+import { Connection, type Access, type LinkState } from './live/connection';
+import { alertsByArea, countBySeverity, hiddenCriticals, isUnacknowledged, orderQueue, type Filter } from './live/queue';
+import { formatRoute, parseRoute, type FigureChoice, type Layer, type Selection, type Theme } from './route';
+import type { AlertView, Catalog, Me, MeasurementView, RuleView, Update } from './wire';
+
+const MAX_WAITING = 1_000;
+const remembered = (name: string): string | null => {
+  try { return localStorage.getItem(name); } catch { return null; }
+};
+const remember = (name: string, value: string): void => {
+  try { localStorage.setItem(name, value); } catch { /* private windows may refuse; the page works without */ }
+};
+
+const first = parseRoute(location.hash);
+export const lang = signal<Lang>(first.lang ?? (remembered('ioc.lang') === 'en' ? 'en' : 'vi'));
+export const theme = signal<Theme>(first.theme ?? (remembered('ioc.theme') === 'light' ? 'light' : 'dark'));
+export const selection = signal<Selection>(first.selection);
+export const figureChoice = signal<FigureChoice | null>(first.figure);
+export const filter = signal<Filter>(first.filter);
+export const layer = signal<Layer | null>(first.layer);
+export const personName = signal<string>(remembered('ioc.name') ?? '');
+
+export const board = signal<Board>(EMPTY);
+export const link = signal<LinkState>({ phase: 'connecting', attempt: 0, retryAt: null });
+export const me = signal<Me | null>(null);
+export const catalog = signal<Catalog | null>(null);
+export const areas = signal<api.AreaCollection | null>(null);
+export const areasFailed = signal(false);
+export const now = signal(0);
+export const announcement = signal('');
+export const searching = signal(false);
+export const helping = signal(false);
+/** Seconds until the next try, while cut off. */
+export const retryIn = signal(0);
+
+export const zone = computed(() => catalog.value?.time_zone ?? 'Asia/Ho_Chi_Minh');
+export const hasPicture = computed(() => board.value.epoch !== '');
+/** The latest board's parts as their own signals: a view that reads one does not follow the others. */
+export const alerts = computed(() => board.value.alerts);
+export const figures = computed(() => board.value.figures);
+export const health = computed(() => board.value.health);
+export const queue = computed(() => orderQueue(alerts.value.values(), filter.value));
+export const counts = computed(() => countBySeverity(alerts.value.values()));
+export const hidden = computed(() => hiddenCriticals(alerts.value.values(), filter.value));
+export const byArea = computed(() => alertsByArea(alerts.value.values()));
+export const unacknowledged = computed(() => {
+  let n = 0;
+  for (const a of alerts.value.values()) if (isUnacknowledged(a)) n += 1;
+  return n;
+});
+export const cutOff = computed(() => link.value.phase !== 'live' && hasPicture.value);
+/** The server refused an action for want of a name. */
+const nameAsked = signal(false);
+/** Access without tokens: the server names nobody, and an action carries the person's name. */
+export const openAccess = computed(() => me.value !== null && (me.value.name === '' || nameAsked.value));
+/** Counts greetings: what is asked by REST is asked again after each. */
+export const greetings = signal(0);
+/** For ages in words: they change no faster than this. */
+export const coarseNow = computed(() => Math.floor(now.value / 5_000) * 5_000);
+export const measurements = computed(() => new Map<string, MeasurementView>((catalog.value?.measurements ?? []).map((m) => [m.measurement, m])));
+export const rules = computed(() => new Map<string, RuleView>((catalog.value?.rules ?? []).map((r) => [`${r.pipeline}/${r.rule}`, r])));
+export const ruleOf = (a: AlertView): RuleView | undefined => rules.value.get(`${a.pipeline}/${a.rule}`);
+export const areaNames = computed(() => new Map((areas.value?.features ?? []).map((f) => [f.properties.code, f.properties.name])));
+
+export const t = (key: Key, params?: Record<string, string | number>): string => translate(lang.value, key, params);
+
+// ---- the clock of the data
+
+let tickBase = { time: 0, at: 0 };
+function setTick(time: number): void {
+  tickBase = { time, at: performance.now() };
+  moveClock();
+}
+function moveClock(): void {
+  if (tickBase.time === 0) return;
+  const at = tickBase.time + performance.now() - tickBase.at;
+  // Whole seconds; a jitter of the line never turns it back, a new state may.
+  const second = Math.floor(at / 1000) * 1000;
+  if (second > now.peek() || now.peek() - second > 5_000) now.value = second;
+  const { phase, retryAt } = link.peek();
+  retryIn.value = phase === 'waiting' && retryAt !== null ? Math.max(0, Math.ceil((retryAt - performance.now()) / 1000)) : 0;
+}
+
+// ---- frames
+
+let waiting: Update[] = [];
+let scheduled: (() => void) | null = null;
+
+function schedule(): void {
+  if (scheduled) return;
+  if (document.hidden) {
+    const timer = setTimeout(flush, 1_000);
+    scheduled = () => clearTimeout(timer);
+  } else {
+    const frame = requestAnimationFrame(flush);
+    scheduled = () => cancelAnimationFrame(frame);
+  }
+}
+
+function flush(): void {
+  scheduled?.();
+  scheduled = null;
+  if (waiting.length === 0) return;
+  const updates = waiting;
+  waiting = [];
+  batch(() => {
+    const before = board.peek();
+    const after = applyUpdates(before, updates);
+    noteArrivals(before, updates);
+    board.value = after;
+    setTick(after.tick.time);
+  });
+}
+
+/** Alerts that came while the page was looking: their rows fade in, criticals are said aloud. Bounded: each leaves after 10 s. */
+export const arrivals = new Set<string>();
+function noteArrivals(before: Board, updates: readonly Update[]): void {
+  for (const update of updates) {
+    for (const alert of update.alerts ?? []) {
+      const known = before.alerts.get(alert.id);
+      if (known && known.condition !== 'pending') continue;
+      if (alert.condition !== 'firing' || arrivals.has(alert.id)) continue;
+      arrivals.add(alert.id);
+      setTimeout(() => arrivals.delete(alert.id), 10_000);
+      if (alert.severity === 'critical') announcement.value = t('live_region.critical', { title: alert.title[lang.peek()], area: alert.area?.name ?? '' });
+    }
+  }
+}
+
+// ---- the connection
+
+async function access(): Promise<Access> {
+  const answer = await api.getMe();
+  if (answer.ok) return 'ok';
+  if (answer.status === 401) return 'signed_out';
+  return answer.status === 403 ? 'denied' : 'unreachable';
+}
+
+export const connection = new Connection(
+  {
+    open: () => {
+      const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/v1/live`);
+      return socket as unknown as import('./live/connection').SocketLike;
+    },
+    now: () => performance.now(),
+    later: (run, ms) => window.setTimeout(run, ms),
+    cancel: (timer) => window.clearTimeout(timer),
+    random: Math.random,
+    access,
+  },
+  {
+    state: (state) => {
+      link.value = state;
+      moveClock();
+    },
+    hello: (who, _epoch, resumed) => {
+      me.value = who;
+      greetings.value += 1;
+      if (!resumed || !catalog.peek()) void loadCatalog();
+      if (!areas.peek()) void loadAreas();
+    },
+    snapshot: (epoch, snapshot) => {
+      waiting = [];
+      batch(() => {
+        board.value = applySnapshot(epoch, snapshot);
+        now.value = 0;
+        setTick(snapshot.tick.time);
+      });
+    },
+    update: (update) => {
+      waiting.push(update);
+      if (waiting.length >= MAX_WAITING) flush();
+      else schedule();
+    },
+  },
+);
+
+async function loadCatalog(): Promise<void> {
+  const answer = await api.getCatalog();
+  if (answer.ok) catalog.value = answer.value;
+  else if (answer.status === 401) connection.stop('signed_out');
+}
+
+async function loadAreas(): Promise<void> {
+  const answer = await api.getAreas();
+  areasFailed.value = !answer.ok;
+  if (answer.ok) areas.value = answer.value;
+}
+
+export async function signIn(token: string): Promise<'ok' | 'wrong' | 'unreachable'> {
+  const answer = await api.signIn(token);
+  if (!answer.ok) return answer.status === 0 || answer.status >= 500 ? 'unreachable' : 'wrong';
+  connection.forget();
+  connection.start();
+  return 'ok';
+}
+
+export async function signOut(): Promise<void> {
+  await api.signOut();
+  connection.forget();
+  batch(() => {
+    board.value = EMPTY;
+    me.value = null;
+    catalog.value = null;
+    areas.value = null;
+    selection.value = null;
+    figureChoice.value = null;
+  });
+  connection.stop('signed_out');
+}
+
+// ---- acts
+
+export type AckState = { id: string; phase: 'saving' | 'changed' | 'offline' | 'refused' | 'name'; message: string };
+export const ackState = signal<AckState | null>(null);
+/** The row that followed the acknowledged one: j goes there (queue.ts, nextSelection). */
+export const resumeAt = signal<string | null>(null);
+/** What the list shows just now, in its order; the queue view writes it, the keys read it. */
+export const shownOrder = signal<readonly string[]>([]);
+
+export async function acknowledge(id: string, note: string): Promise<void> {
+  const alert = board.peek().alerts.get(id);
+  if (!alert || !isUnacknowledged(alert) || me.peek()?.may_act !== true) return;
+  if (ackState.peek()?.id === id && ackState.peek()?.phase === 'saving') return;
+  if (openAccess.peek() && personName.peek().trim() === '') {
+    batch(() => {
+      select({ kind: 'alert', id });
+      ackState.value = { id, phase: 'name', message: t('ack.name_needed') };
+    });
+    return;
+  }
+  const order = shownOrder.peek();
+  const next = order[order.indexOf(id) + 1] ?? null;
+  ackState.value = { id, phase: 'saving', message: t('ack.saving') };
+  const answer = await api.acknowledge(id, { version: alert.version, name: openAccess.peek() ? personName.peek().trim() : null, note });
+  batch(() => {
+    if (answer.ok) {
+      board.value = applyAlert(board.peek(), answer.value);
+      ackState.value = null;
+      const selected = selection.peek();
+      if (selected?.kind === 'alert' && selected.id === id) resumeAt.value = next;
+    } else if (answer.status === 409) {
+      board.value = applyAlert(board.peek(), answer.body as AlertView);
+      ackState.value = { id, phase: 'changed', message: t('ack.changed') };
+    } else if (answer.status === 401) {
+      connection.stop('signed_out');
+      ackState.value = null;
+    } else if (answer.problem && /name/.test(answer.problem.code) && !openAccess.peek()) {
+      nameAsked.value = true;
+      ackState.value = { id, phase: 'name', message: answer.problem.message[lang.peek()] };
+    } else if (answer.problem) {
+      ackState.value = { id, phase: 'refused', message: answer.problem.message[lang.peek()] };
+    } else ackState.value = { id, phase: 'offline', message: t('ack.offline') };
+  });
+}
+
+export function setName(name: string): void {
+  personName.value = name;
+  remember('ioc.name', name);
+}
+
+export function select(next: Selection): void {
+  batch(() => {
+    selection.value = next;
+    figureChoice.value = null;
+    resumeAt.value = null;
+    if (ackState.peek()?.phase !== 'saving') ackState.value = null;
+  });
+}
+
+export function setLang(next: Lang): void {
+  lang.value = next;
+  remember('ioc.lang', next);
+}
+
+export function setTheme(next: Theme): void {
+  theme.value = next;
+  remember('ioc.theme', next);
+}
+
+// ---- start
+
+export function start(): void {
+  effect(() => {
+    document.documentElement.lang = lang.value;
+    document.documentElement.dataset.theme = theme.value;
+  });
+  effect(() => {
+    const place = catalog.value?.place[lang.value] ?? 'ioc';
+    document.title = unacknowledged.value > 0 ? `(${unacknowledged.value}) ${place} · ioc` : `${place} · ioc`;
+  });
+  effect(() => {
+    const hash = formatRoute({ selection: selection.value, figure: figureChoice.value, filter: filter.value, layer: layer.value, lang: lang.value, theme: theme.value });
+    if (hash !== location.hash) history.replaceState(null, '', `${location.pathname}${location.search}${hash}`);
+  });
+  addEventListener('hashchange', () => {
+    const route = parseRoute(location.hash);
+    batch(() => {
+      selection.value = route.selection;
+      figureChoice.value = route.figure;
+      filter.value = route.filter;
+      layer.value = route.layer;
+      if (route.lang) setLang(route.lang);
+      if (route.theme) setTheme(route.theme);
+    });
+  });
+  setInterval(moveClock, 1_000);
+  addEventListener('online', () => { if (link.peek().phase === 'waiting') connection.start(); });
+  document.addEventListener('visibilitychange', flush);
+  connection.start();
+}

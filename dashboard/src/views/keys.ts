@@ -1,0 +1,60 @@
+//! The keyboard: j k Enter a Esc / m ?. Nothing is taken from a field somebody types in, nor from a pressed modifier.
+import { acknowledge, helping, hasPicture, resumeAt, searching, select, selection, shownOrder } from '../store';
+import { nextSelection } from '../live/queue';
+
+/** Set by the panes, so that keys need not know them. */
+export const focusTargets: { map: (() => void) | null; detail: (() => void) | null } = { map: null, detail: null };
+
+function move(step: 1 | -1): void {
+  const selected = selection.peek();
+  const id = nextSelection(shownOrder.peek(), selected?.kind === 'alert' ? selected.id : null, step, resumeAt.peek());
+  if (id === null) return;
+  select({ kind: 'alert', id });
+  requestAnimationFrame(() => document.querySelector(`[data-testid=alert-row][data-alert-id="${CSS.escape(id)}"]`)?.scrollIntoView({ block: 'nearest' }));
+}
+
+/** Closing from within the detail gives the focus back to its row. */
+function close(target: HTMLElement | null): void {
+  const selected = selection.peek();
+  const row = selected?.kind === 'alert' ? document.querySelector<HTMLElement>(`[data-testid=alert-row][data-alert-id="${CSS.escape(selected.id)}"]`) : null;
+  if (target?.closest('.detail')) row?.focus();
+  select(null);
+}
+
+function onKey(event: KeyboardEvent): void {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const target = event.target instanceof HTMLElement ? event.target : null;
+  const typing = target !== null && (target.matches('input, textarea, select') || target.isContentEditable);
+  if (event.key === 'Escape') {
+    if (searching.peek()) searching.value = false;
+    else if (helping.peek()) helping.value = false;
+    else if (typing) target.blur();
+    else close(target);
+    return;
+  }
+  if (typing || searching.peek() || helping.peek() || !hasPicture.peek()) return;
+  const selected = selection.peek();
+  switch (event.key) {
+    case 'j': move(1); break;
+    case 'k': move(-1); break;
+    case 'a':
+      if (selected?.kind === 'alert' && !event.repeat) void acknowledge(selected.id, '');
+      break;
+    case 'Enter':
+      // A focused button or link keeps its own Enter.
+      if (target?.closest('button, a, summary, [role=option]')) return;
+      if (selected === null) move(1);
+      requestAnimationFrame(() => focusTargets.detail?.());
+      break;
+    case 'm': focusTargets.map?.(); break;
+    case '/': searching.value = true; break;
+    case '?': helping.value = true; break;
+    default: return;
+  }
+  event.preventDefault();
+}
+
+export function installKeys(): () => void {
+  addEventListener('keydown', onKey);
+  return () => removeEventListener('keydown', onKey);
+}

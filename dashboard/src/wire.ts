@@ -1,0 +1,243 @@
+// Generated from src/server/wire.rs; do not edit. `UPDATE_WIRE=1 cargo test --lib wire_ts` writes it anew.
+
+export const PROTOCOL = 1;
+
+/**
+ * A text in both languages.
+ */
+export type Text = { vi: string, en: string, };
+
+/**
+ * Client → server, websocket, JSON text frames.
+ */
+export type ClientMessage = { "type": "hello", protocol: number, resume: Resume | null, };
+
+export type Resume = { epoch: string, seq: number, };
+
+/**
+ * Server → client, websocket, JSON text frames.
+ */
+export type ServerMessage = { "type": "hello", protocol: number, server: string, epoch: string, resumed: boolean, me: Me, } | { "type": "snapshot" } & Snapshot | { "type": "update" } & Update | { "type": "bye", reason: ByeReason, detail: string, };
+
+export type ByeReason = "slow" | "shutdown" | "protocol" | "denied";
+
+/**
+ * The whole picture of the reader's scope. `seq` is where updates continue.
+ */
+export type Snapshot = { seq: number, tick: TickView, alerts: Array<AlertView>, figures: Array<FigureView>, health: HealthView, };
+
+/**
+ * What changed since the client's last sequence. Alerts: each change, in order. Figures: the newest of each, at most 4 times a second.
+ */
+export type Update = { seq: number, tick: TickView, alerts?: Array<AlertView>, figures?: Array<FigureView>, health?: HealthView | null, };
+
+/**
+ * The engine's clock as of this message.
+ */
+export type TickView = { number: number, 
+/**
+ * Tick time.
+ */
+time: number, 
+/**
+ * Tick time is within 5 s of the wall clock.
+ */
+live: boolean, };
+
+export type Severity = "critical" | "major" | "minor" | "notice";
+
+export type Condition = "inactive" | "pending" | "firing" | "no_data" | "resolved";
+
+export type Handling = "new" | "acknowledged" | "assigned" | "closed";
+
+export type AreaRef = { code: string, name: string, };
+
+/**
+ * One alert, whole.
+ */
+export type AlertView = { 
+/**
+ * 32 lower-case hexadecimal digits.
+ */
+id: string, 
+/**
+ * Rises by one with every change of this alert; sent back with an action so that nobody overwrites what they have not seen.
+ */
+version: number, pipeline: string, rule: string, sector: string, severity: Severity, title: Text, area: AreaRef | null, 
+/**
+ * Tags of the row: `area`, `source`, …
+ */
+key: { [key in string]: string }, 
+/**
+ * Where on the map, if known: [lon, lat].
+ */
+position: [number, number] | null, condition: Condition, handling: Handling, 
+/**
+ * End of the first true window of the run.
+ */
+since: number, 
+/**
+ * Since when the condition is what it is.
+ */
+changed: number, resolved: number | null, 
+/**
+ * Why the last change came about where it is not the plain rule: "revised", "rule changed", "no data".
+ */
+reason: string | null, 
+/**
+ * Found in ticks that were not live.
+ */
+retroactive: boolean, 
+/**
+ * Who acknowledged, when, with which note.
+ */
+acknowledged: Acknowledgement | null, 
+/**
+ * What decided the last change.
+ */
+evidence: Evidence, };
+
+export type Acknowledgement = { by: string, at: number, note: string, };
+
+/**
+ * The row and the clauses that decided (R8).
+ */
+export type Evidence = { measurement: string, window_start: number, window_end: number, revision: number, state: RowState, 
+/**
+ * Fields of the row; a field without observations is absent.
+ */
+values: { [key in string]: number }, 
+/**
+ * `when` and `until` as written.
+ */
+when: string, until: string | null, for_ms: number, 
+/**
+ * First 12 hexadecimal digits of the rule's content.
+ */
+rule_version: string, heard: number | null, expected: number | null, };
+
+export type RowState = "provisional" | "final" | "incomplete" | "withdrawn";
+
+/**
+ * The newest row of one measurement and key.
+ */
+export type FigureView = { measurement: string, key: { [key in string]: string }, area: AreaRef | null, start: number, end: number, revision: number, state: RowState, values: { [key in string]: number }, heard: number | null, expected: number | null, };
+
+/**
+ * Whether the figures can be trusted, as counts of the reader's scope.
+ */
+export type HealthView = { 
+/**
+ * Sources of the registry in force in the scope, and those heard within 3 cadences.
+ */
+sources_expected: number, sources_heard: number, 
+/**
+ * Tick time minus the least watermark of a partition that is not idle, in ms: how late the figures are.
+ */
+delay_ms: number, 
+/**
+ * Verdict counts since the start of this state: accepted, late, duplicate, rejected, unwanted.
+ */
+verdicts: Record<string, number>, store: StoreHealth, log: LogHealth, 
+/**
+ * How far the state is built after a start, 0..1; 1 when done.
+ */
+built: number, };
+
+export type StoreHealth = "ok" | "behind" | "owed";
+
+export type LogHealth = "ok" | "unreadable" | "lost";
+
+/**
+ * Who is looking, from the cookie; `GET /api/v1/me`.
+ */
+export type Me = { name: string, role: Role, 
+/**
+ * Area or group codes this reader may see; empty: the whole province.
+ */
+areas: Array<string>, 
+/**
+ * Sectors this reader may see; empty: all.
+ */
+sectors: Array<string>, 
+/**
+ * May acknowledge.
+ */
+may_act: boolean, };
+
+export type Role = "viewer" | "operator" | "local" | "analyst" | "admin" | "source";
+
+/**
+ * `GET /api/v1/catalog`: what measurements, fields and rules there are, for labels and thresholds.
+ */
+export type Catalog = { place: Text, 
+/**
+ * "Asia/Ho_Chi_Minh": the zone all times are shown in.
+ */
+time_zone: string, sectors: Array<SectorView>, measurements: Array<MeasurementView>, rules: Array<RuleView>, };
+
+export type SectorView = { code: string, name: Text, };
+
+export type MeasurementView = { measurement: string, pipeline: string, sector: string, every_ms: number, tags: Array<string>, fields: Array<FieldView>, };
+
+export type FieldView = { field: string, 
+/**
+ * UCUM-like unit as shown ("km/h", "%", "m"); empty where none is known.
+ */
+unit: string, };
+
+export type RuleView = { pipeline: string, rule: string, measurement: string, severity: Severity, title: Text, when: string, until: string | null, for_ms: number, 
+/**
+ * Plain comparisons of one field with a number found in `when` and `until`: lines on a chart.
+ */
+limits: Array<Limit>, 
+/**
+ * Procedure, Markdown, if the file is there.
+ */
+sop: string | null, };
+
+export type Limit = { field: string, 
+/**
+ * ">", ">=", "<", "<="
+ */
+op: string, value: number, 
+/**
+ * From `until`, else from `when`.
+ */
+until: boolean, };
+
+/**
+ * `GET /api/v1/trend?measurement=&field=&from=&to=&tag.area=…`: one figure over time, from the store.
+ */
+export type Trend = { measurement: string, field: string, unit: string, every_ms: number, points: Array<TrendPoint>, };
+
+export type TrendPoint = { start: number, 
+/**
+ * `null`: the row has no such field.
+ */
+value: number | null, state: RowState, revision: number, };
+
+/**
+ * `POST /api/v1/alerts/{id}/acknowledge`. 200 with the alert once the act is durable; 409 with the alert as it is now if `version` is old.
+ */
+export type AcknowledgeRequest = { version: number, 
+/**
+ * Name of the person, used where the access is open (no token); else the token's name.
+ */
+name: string | null, note: string, };
+
+/**
+ * `GET /api/v1/alerts/{id}`: the alert and how it came to be.
+ */
+export type AlertDetail = { alert: AlertView, history: Array<HistoryEntry>, };
+
+export type HistoryEntry = { at: number, 
+/**
+ * "inactive", "pending", "firing", "no_data", "resolved", "acknowledged".
+ */
+what: string, by: string | null, note: string | null, reason: string | null, values: { [key in string]: number }, };
+
+/**
+ * Any refusal of the REST interface: what, where, and the next step.
+ */
+export type Problem = { code: string, message: Text, detail: string, };

@@ -1,0 +1,395 @@
+//! The composition root: settings in, a running `ioc` out; start, stop, port 0 in tests.
+//!
+//! Owns: which parts there are, in which order they start and stop, their threads. Refuses to know: what any of them does.
+//!
+//! Invariants
+//! 1. The page answers before the state is built; it shows how far that is.
+//! 2. Stopping drains: the driver ends with a checkpoint, the gate commits what waits, clients are told, then the process may exit.
+//! 3. Listening beyond loopback without a token is refused.
+//!
+//! Called by: cli, tests.
+
+mod parts;
+
+pub use parts::{kafka as kafka_settings, topics as topic_settings};
+
+use crate::checkpoint::{CheckpointThread, Checkpoints};
+use crate::definitions::Definitions;
+use crate::disk::Disk;
+use crate::driver::gate::{AlertShelf, Gate, Outgoing, QUEUE};
+use crate::driver::recover::{self, Refill, Start};
+use crate::driver::{CheckpointClock, Clock, Driver, new_cutter, wall_clock};
+use crate::engine::setup::{MAX_BEHIND, Setup};
+use crate::ingest::embedded::EmbeddedReader;
+use crate::ingest::kafka::{KafkaDoor, KafkaReader};
+use crate::ingest::log::Log;
+use crate::ingest::reader::{Kind, Reader};
+use crate::journal::{Journal, JournalEntry, Note};
+use crate::server::auth::Access;
+use crate::server::hub::{Hub, HubLimits, new_building};
+use crate::server::views::{Views, catalog};
+use crate::server::wire::{TickView, Text};
+use crate::server::{ActionRequest, EventDoor, ServerParts, ServerSettings};
+use crate::settings::{ClockKind, LogKind, Settings, StoreKind};
+use crate::store::rejected::RejectedStore;
+use crate::store::spool::Spool;
+use crate::store::{Store, drain};
+use crate::telemetry::Telemetry;
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How an app is run besides its settings.
+#[derive(Default)]
+pub struct Options {
+    /// End once every partition is read to its end.
+    pub exit_at_end: bool,
+    /// Done before the log is read: the demo writes its history.
+    pub prepare: Option<Box<dyn FnOnce(&Doors) -> anyhow::Result<()> + Send>>,
+}
+
+/// Where the embedded log or Kafka takes records in.
+#[derive(Clone)]
+pub enum Doors {
+    Embedded(Log),
+    Kafka(Arc<KafkaDoor>, String),
+}
+
+/// A running `ioc`.
+pub struct App {
+    pub address: SocketAddr,
+    pub telemetry: Arc<Telemetry>,
+    pub doors: Doors,
+    pub store: Arc<Store>,
+    pub hub: Hub,
+    stop: Arc<AtomicBool>,
+    engine: JoinHandle<anyhow::Result<()>>,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    shutdown: oneshot::Sender<()>,
+    draining: CancellationToken,
+    drained: tokio::task::JoinHandle<()>,
+    spool: Arc<Spool>,
+}
+
+impl App {
+    /// Starts everything; returns once the page answers.
+    pub async fn start(settings: Settings, options: Options) -> anyhow::Result<App> {
+        let access = Access::load(&settings.data, settings.listen.ip().is_loopback(), Arc::new(wall_clock))?;
+        let tokens = crate::server::auth::tokens::list(&settings.data)?;
+        crate::server::auth::may_listen(settings.listen, &tokens, wall_clock())?;
+        let definitions = Definitions::read(&settings.pipelines, Some(&settings.schemas), Some(&settings.registry))?;
+        let setup = Arc::new(definitions.compile(Some(MAX_BEHIND))?);
+        let listener = TcpListener::bind(settings.listen).await.with_context(|| {
+            format!("cannot listen on {}: another program may use it; give another with --listen, or set `listen` in ioc.toml", settings.listen)
+        })?;
+        let address = listener.local_addr()?;
+        std::fs::create_dir_all(&settings.data).with_context(|| format!("cannot make the data folder {}", settings.data.display()))?;
+        let journal = Journal::open(&settings.data)?;
+        let (doors, logs) = open_doors(&settings)?;
+        let store = Arc::new(open_store(&settings).await?);
+        let spool = Arc::new(Spool::open(Disk::Real, &settings.data.join("spool"), settings.spool_mb << 20)?);
+        let hub = Hub::start(HubLimits::default(), new_building()?);
+        let telemetry = Arc::new(Telemetry::default());
+        let _ = telemetry.spool.set(spool.clone());
+        let _ = telemetry.hub.set(hub.clone());
+        let alerts = Arc::new(AlertShelf::default());
+        let (actions, requests) = mpsc::channel(256);
+        let views = Arc::new(Views::new(setup.clone()));
+        let parts = server_parts(&settings, &setup, &definitions, access, &hub, &store, &alerts, actions, &doors, &telemetry)?;
+        let (shutdown, stopped) = oneshot::channel();
+        let server = tokio::spawn(crate::server::serve(listener, parts, async {
+            let _ = stopped.await;
+        }));
+        let draining = CancellationToken::new();
+        let drained = tokio::spawn(drain(store.clone(), spool.clone(), draining.clone()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let engine = Engine {
+            settings,
+            options,
+            definitions,
+            setup,
+            journal,
+            logs,
+            doors: doors.clone(),
+            spool: spool.clone(),
+            hub: hub.clone(),
+            telemetry: telemetry.clone(),
+            alerts,
+            views,
+            requests,
+            stop: stop.clone(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let engine = std::thread::Builder::new().name("driver".into()).stack_size(16 << 20).spawn(move || engine.run())?;
+        Ok(App { address, telemetry, doors, store, hub, stop, engine, server, shutdown, draining, drained, spool })
+    }
+
+    /// True once the driver has ended by itself: at the end of its input, or by an error.
+    pub fn ended(&self) -> bool {
+        self.engine.is_finished()
+    }
+
+    pub fn spool(&self) -> &Arc<Spool> {
+        &self.spool
+    }
+
+    /// Drains and ends everything; the driver's error if it had one.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        let engine = self.engine;
+        let result = tokio::task::spawn_blocking(move || engine.join()).await?;
+        // what the gate let out is in the spool; the store takes what it can in a moment, the rest waits for the next start
+        let patience = std::time::Duration::from_secs(5);
+        let empty = async {
+            while self.spool.figures().waiting_ticks > 0 && self.store.health().await.well {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, empty).await;
+        self.draining.cancel();
+        let _ = self.drained.await;
+        let _ = self.shutdown.send(());
+        self.server.await??;
+        match result {
+            Ok(result) => result,
+            Err(_) => bail!("the driver's thread ended unexpectedly; its message is above"),
+        }
+    }
+}
+
+fn open_doors(settings: &Settings) -> anyhow::Result<(Doors, Vec<(Log, ClockKind)>)> {
+    let Some(first) = settings.topics.keys().next() else { bail!("no topic is named; add `[topics.\"{}\"]` to ioc.toml", crate::settings::DEFAULT_TOPIC) };
+    match settings.log {
+        LogKind::Embedded => {
+            let mut logs = Vec::new();
+            for (topic, how) in &settings.topics {
+                logs.push((Log::open(&settings.data.join("log"), topic, 4)?, how.clock));
+            }
+            Ok((Doors::Embedded(logs[0].0.clone()), logs))
+        }
+        LogKind::Kafka => Ok((Doors::Kafka(Arc::new(KafkaDoor::open(&parts::kafka(settings))?), first.clone()), Vec::new())),
+    }
+}
+
+/// The producer alone: `demo --feed-only`.
+pub fn open_kafka_door(settings: &Settings) -> anyhow::Result<Doors> {
+    let Some(topic) = settings.topics.keys().next() else { bail!("no topic is named in ioc.toml") };
+    Ok(Doors::Kafka(Arc::new(KafkaDoor::open(&parts::kafka(settings))?), topic.clone()))
+}
+
+async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
+    match settings.store {
+        StoreKind::Embedded => Ok(Store::Embedded(crate::store::embedded::Embedded::open(&settings.data.join("store"))?)),
+        StoreKind::Influx => parts::influx(settings).await,
+    }
+}
+
+#[expect(clippy::too_many_arguments)] // the root's own wiring, called once
+fn server_parts(
+    settings: &Settings,
+    setup: &Arc<Setup>,
+    definitions: &Definitions,
+    access: Access,
+    hub: &Hub,
+    store: &Arc<Store>,
+    alerts: &Arc<AlertShelf>,
+    actions: mpsc::Sender<ActionRequest>,
+    doors: &Doors,
+    telemetry: &Arc<Telemetry>,
+) -> anyhow::Result<ServerParts> {
+    let place = Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() };
+    let catalog = catalog(setup, definitions, place, "Asia/Ho_Chi_Minh");
+    let kilobyte = 1024;
+    Ok(ServerParts {
+        settings: ServerSettings {
+            origins: settings.origins.clone(),
+            event_limit: settings.body_kb * kilobyte,
+            batch_limit: settings.body_kb * kilobyte * 8,
+            ..ServerSettings::default()
+        },
+        access: Arc::new(access),
+        clock: Arc::new(wall_clock),
+        hub: hub.clone(),
+        province: Arc::new(parts::Land::new(setup, catalog, wall_clock())?),
+        trends: Arc::new(parts::Trends(store.clone())),
+        history: Arc::new(parts::History { alerts: alerts.clone(), views: Views::new(setup.clone()) }),
+        actions,
+        door: Arc::new(doors.clone()) as Arc<dyn EventDoor>,
+        probes: Arc::new(parts::Watch(telemetry.clone())),
+    })
+}
+
+/// What the driver's thread starts with.
+struct Engine {
+    settings: Settings,
+    options: Options,
+    definitions: Definitions,
+    setup: Arc<Setup>,
+    journal: Journal,
+    logs: Vec<(Log, ClockKind)>,
+    doors: Doors,
+    spool: Arc<Spool>,
+    hub: Hub,
+    telemetry: Arc<Telemetry>,
+    alerts: Arc<AlertShelf>,
+    views: Arc<Views>,
+    requests: mpsc::Receiver<ActionRequest>,
+    stop: Arc<AtomicBool>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Engine {
+    fn run(mut self) -> anyhow::Result<()> {
+        let result = self.prepare().and_then(|()| self.recover_and_drive());
+        if let Err(error) = &result {
+            tracing::error!("the driver stops: {error:#}");
+        }
+        result
+    }
+
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        self.options.prepare.take().map_or(Ok(()), |prepare| prepare(&self.doors))
+    }
+
+    fn clock(&self) -> anyhow::Result<Clock> {
+        let recorded = self.settings.topics.values().filter(|t| t.clock == ClockKind::Event).count();
+        match recorded {
+            0 => Ok(Clock::Live),
+            n if n == self.settings.topics.len() => Ok(Clock::Recorded),
+            _ => bail!("topics with `clock = \"event\"` and without cannot share a lane; run a second ioc with its own data folder for the recorded ones"),
+        }
+    }
+
+    fn open_reader(&self, start: &Start) -> anyhow::Result<Reader> {
+        let offsets = start.offsets();
+        let kind = match self.settings.log {
+            LogKind::Embedded => Kind::Embedded(EmbeddedReader::open(self.logs.clone(), &offsets)),
+            LogKind::Kafka => {
+                let topics = parts::topics(&self.settings);
+                Kind::Kafka(Box::new(KafkaReader::open(&parts::kafka(&self.settings), &topics, offsets)?))
+            }
+        };
+        Ok(Reader::new(kind, &start.names)?)
+    }
+
+    fn recover_and_drive(mut self) -> anyhow::Result<()> {
+        let clock = self.clock()?;
+        let checkpoints = Checkpoints::open(Disk::Real, &self.settings.data.join("checkpoints"))?;
+        let last = self.journal.last_tick();
+        let reading = self.journal.reader()?;
+        let mut start = recover::load(&reading, last, &checkpoints, &self.definitions, &self.setup)?;
+        let mut reader = self.open_reader(&start)?;
+        let refill = Refill { spool: &self.spool, telemetry: &self.telemetry };
+        let span = last.map_or(1, |l| l.saturating_sub(start.next) + 1) as f64;
+        let from = start.next;
+        let telemetry = self.telemetry.clone();
+        let mut next = recover::feed(&mut start, &reading, &mut reader, &refill, &mut |n| telemetry.set_built((n - from) as f64 / span))?;
+        let version = self.definitions.version();
+        let mut notes = vec![Note::Started { lane: "live".into(), at: wall_clock(), version: env!("CARGO_PKG_VERSION").into() }];
+        let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
+        if configuration.is_some() && !start.definitions.is_empty() {
+            next = self.retire(&mut start, next, &mut notes)?;
+        }
+        start.lane.setup = self.setup.clone();
+        self.show(&start);
+        self.drive(clock, start, reader, checkpoints, (next, notes, configuration))
+    }
+
+    /// The tick that ends what the new definitions do not have any more.
+    fn retire(&mut self, start: &mut Start, next: u64, notes: &mut Vec<Note>) -> anyhow::Result<u64> {
+        let changed = recover::changed_windows(&start.lane, &self.setup);
+        let mut number = next;
+        if !changed.is_empty() {
+            let tick = recover::retirement(&start.lane, next, changed);
+            start.lane.begin(tick.time, tick.partitions.len());
+            let effects = start.lane.close(&tick);
+            let notes = std::mem::take(notes);
+            let entry = JournalEntry { tick, alerts: effects.changes, notes, ..JournalEntry::default() };
+            self.journal.append(std::slice::from_ref(&entry))?;
+            let formats = crate::store::line::LineFormats::new(&start.lane.setup.pipelines);
+            let mut lines = Vec::new();
+            effects.rows.iter().for_each(|row| {
+                formats.render(row, &mut lines);
+            });
+            self.spool.append(next, &lines)?;
+            self.spool.sync()?;
+            number += 1;
+        }
+        recover::change_setup(start, self.setup.clone())?;
+        Ok(number)
+    }
+
+    /// The picture as it was when the last tick was committed.
+    fn show(&self, start: &Start) {
+        for alert in start.lane.core.book().iter() {
+            self.alerts.put(alert.clone());
+        }
+        let time = start.lane.core.time().map_or(0, |t| t.millis());
+        let tick = crate::server::board::BoardTick {
+            tick: TickView { number: start.next, time, live: false },
+            rows: start.figures.values().map(|r| self.views.figure(r)).collect(),
+            alerts: start.lane.core.book().iter().map(|a| Arc::new(self.views.alert(a))).collect(),
+            health: None,
+        };
+        let _ = self.runtime.block_on(self.hub.publish(Arc::new(tick)));
+        self.telemetry.set_ready();
+    }
+
+    fn drive(
+        self,
+        clock: Clock,
+        start: Start,
+        reader: Reader,
+        checkpoints: Checkpoints,
+        (number, notes, configuration): (u64, Vec<Note>, Option<crate::journal::Configuration>),
+    ) -> anyhow::Result<()> {
+        let gate = Gate {
+            journal: self.journal,
+            spool: self.spool,
+            rejected: RejectedStore::open(&self.settings.data)?,
+            checkpoints: CheckpointThread::start(checkpoints)?,
+            views: self.views,
+            hub: self.hub,
+            runtime: self.runtime,
+            alerts: self.alerts,
+            counters: self.telemetry.gate.clone(),
+        };
+        let (out, ticks) = sync_channel::<Outgoing>(QUEUE);
+        let gate = std::thread::Builder::new().name("gate".into()).spawn(move || gate.run(&ticks))?;
+        let driver = Driver {
+            cutter: new_cutter(start.lane.core.time()),
+            lane: start.lane,
+            reader,
+            clock,
+            gate: out,
+            actions: self.requests,
+            telemetry: self.telemetry,
+            stop: self.stop,
+            exit_at_end: self.options.exit_at_end,
+            figures: start.figures,
+            number,
+            names: start.names,
+            definitions: self.definitions.version(),
+            notes,
+            configuration,
+            checkpoint: CheckpointClock::default(),
+            reported: None,
+        };
+        let driven = driver.run();
+        match gate.join() {
+            Ok(Ok(())) => Ok(driven?),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => bail!("the gate's thread ended unexpectedly; its message is above"),
+        }
+    }
+}
+
+/// Offsets by partition that a reader starts from.
+pub type Offsets = BTreeMap<crate::ingest::PartitionName, u64>;

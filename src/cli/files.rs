@@ -1,0 +1,261 @@
+//! `ioc run --from FILE… --out DIR`: files in, files out.
+//!
+//! Owns: the five files and their shapes, progress. Refuses to know: how the lane works.
+//!
+//! Invariants
+//! 1. `rows.lp`, `alerts.ndjson`, `late.ndjson`, `rejected.ndjson`, `summary.json` are always there, empty ones too.
+//! 2. What is written is a function of the input and the definitions, `summary.json`'s three measures apart.
+//!
+//! Called by: cli.
+
+use super::CliError;
+use crate::checkpoint::{CheckpointThread, Checkpoints};
+use crate::definitions::Definitions;
+use crate::disk::Disk;
+use crate::engine::collect::{Late, Refused};
+use crate::engine::counts::PartCounts;
+use crate::engine::lane::Effects;
+use crate::engine::setup::Setup;
+use crate::engine::snapshot::LaneState;
+use crate::engine::{AlertChange, Tick};
+use crate::file_run::{Finished, RunError, Sink, run};
+use crate::ingest::file::FileReader;
+use crate::ingest::mapped::load_map;
+use crate::store::line::LineFormats;
+use crate::time::{Span, Timestamp};
+use serde_json::{Map, Value, json};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What the command line says.
+pub struct Arguments {
+    pub definitions: Definitions,
+    pub map: Option<PathBuf>,
+    pub from: Vec<PathBuf>,
+    pub out: PathBuf,
+    pub threads: usize,
+    pub checkpoints: Option<PathBuf>,
+    pub quiet: bool,
+}
+
+pub fn run_files(arguments: Arguments) -> Result<(), CliError> {
+    let began = Instant::now();
+    let setup = Arc::new(arguments.definitions.compile(None).map_err(CliError::Mistakes)?);
+    let map = arguments.map.as_deref().map(load_map).transpose()?.map(Arc::new);
+    std::fs::create_dir_all(&arguments.out).map_err(|source| CliError::io("make", &arguments.out, source))?;
+    let readers = arguments.from.iter().map(|f| FileReader::open(f, map.as_ref())).collect::<Result<Vec<_>, _>>()?;
+    let mut out = Out::create(&setup, &arguments)?;
+    let finished = run(&setup, readers, arguments.threads, &mut out)?;
+    out.finish(&setup, &finished, began)
+}
+
+/// Writes the five files.
+struct Out<'a> {
+    arguments: &'a Arguments,
+    formats: LineFormats,
+    rows: BufWriter<File>,
+    alerts: BufWriter<File>,
+    late: BufWriter<File>,
+    rejected: BufWriter<File>,
+    lines: Vec<u8>,
+    /// By pipeline: rows, revisions, alert changes.
+    totals: Vec<[u64; 3]>,
+    checkpoints: Option<CheckpointThread<LaneState>>,
+    checkpointed: Option<(Timestamp, Instant)>,
+    bar: Option<indicatif::ProgressBar>,
+    began: Option<Timestamp>,
+}
+
+fn create(folder: &Path, name: &str) -> Result<BufWriter<File>, CliError> {
+    let path = folder.join(name);
+    let file = File::create(&path).map_err(|source| CliError::io("create", &path, source))?;
+    Ok(BufWriter::with_capacity(1 << 18, file))
+}
+
+impl<'a> Out<'a> {
+    fn create(setup: &Setup, arguments: &'a Arguments) -> Result<Out<'a>, CliError> {
+        let folder = &arguments.out;
+        let checkpoints = match &arguments.checkpoints {
+            Some(path) => Some(CheckpointThread::start(Checkpoints::open(Disk::Real, path)?)?),
+            None => None,
+        };
+        let bar = (!arguments.quiet).then(|| {
+            let bar = indicatif::ProgressBar::new_spinner();
+            bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()));
+            bar
+        });
+        Ok(Out {
+            arguments,
+            formats: LineFormats::new(&setup.pipelines),
+            rows: create(folder, "rows.lp")?,
+            alerts: create(folder, "alerts.ndjson")?,
+            late: create(folder, "late.ndjson")?,
+            rejected: create(folder, "rejected.ndjson")?,
+            lines: Vec::with_capacity(1 << 16),
+            totals: vec![[0; 3]; setup.pipelines.len()],
+            checkpoints,
+            checkpointed: None,
+            bar,
+            began: None,
+        })
+    }
+
+    fn file(&self, partition: u32) -> String {
+        self.arguments.from[partition as usize].display().to_string()
+    }
+
+    fn write_late(&mut self, setup: &Setup, partition: u32, late: &Late) -> std::io::Result<()> {
+        let line = json!({
+            "pipeline": setup.pipelines[late.pipeline as usize].name, "file": self.file(partition), "line": late.offset + 1,
+            "type": late.kind, "source": late.source, "id": late.id, "time": late.time.to_string(),
+            "delay_ms": late.delay.millis(), "raw": String::from_utf8_lossy(&late.raw),
+        });
+        writeln!(self.late, "{line}")
+    }
+
+    fn write_rejected(&mut self, partition: u32, refused: &Refused) -> std::io::Result<()> {
+        let mut line = Map::new();
+        let r = &refused.rejected;
+        line.insert("file".into(), self.file(partition).into());
+        line.insert("line".into(), (refused.offset + 1).into());
+        line.insert("reason".into(), r.code().into());
+        line.insert("path".into(), r.path.clone().into());
+        line.insert("detail".into(), r.detail.clone().into());
+        line.insert("raw".into(), String::from_utf8_lossy(&refused.raw).into());
+        if std::str::from_utf8(&refused.raw).is_err() {
+            use base64::Engine;
+            line.insert("raw_base64".into(), base64::engine::general_purpose::STANDARD.encode(&refused.raw).into());
+        }
+        writeln!(self.rejected, "{}", Value::Object(line))
+    }
+
+    fn write_all(&mut self, setup: &Setup, effects: &Effects) -> std::io::Result<()> {
+        for row in &effects.rows {
+            self.formats.render(row, &mut self.lines);
+            let totals = &mut self.totals[row.pipeline as usize];
+            totals[0] += 1;
+            totals[1] += u64::from(row.revision > 0);
+        }
+        self.rows.write_all(&self.lines)?;
+        self.lines.clear();
+        for change in &effects.changes {
+            self.totals.get_mut(change.pipeline as usize).into_iter().for_each(|t| t[2] += 1);
+            writeln!(self.alerts, "{}", alert_line(setup, change))?;
+        }
+        for (partition, late) in &effects.late {
+            self.write_late(setup, *partition, late)?;
+        }
+        for (partition, refused) in &effects.rejected {
+            self.write_rejected(*partition, refused)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, setup: &Setup, finished: &Finished, began: Instant) -> Result<(), CliError> {
+        drop(self.checkpoints.take());
+        let mut pipelines = Map::new();
+        for (index, pipeline) in setup.pipelines.iter().enumerate() {
+            let mut counts = PartCounts::new(pipeline.windows.len());
+            finished.collectors.iter().for_each(|c| counts.add(c.counts(index)));
+            pipelines.insert(pipeline.name.clone(), summary(&counts, pipeline, self.totals[index]));
+        }
+        let (cpu, rss) = usage();
+        let summary = json!({"pipelines": pipelines, "wall_s": began.elapsed().as_secs_f64(), "cpu_s": cpu, "max_rss_mb": rss});
+        let path = self.arguments.out.join("summary.json");
+        std::fs::write(&path, format!("{summary:#}\n")).map_err(|source| CliError::io("write", &path, source))?;
+        for (name, file) in [("rows.lp", &mut self.rows), ("alerts.ndjson", &mut self.alerts), ("late.ndjson", &mut self.late), ("rejected.ndjson", &mut self.rejected)] {
+            file.flush().map_err(|source| CliError::io("write", &self.arguments.out.join(name), source))?;
+        }
+        if let Some(bar) = self.bar.take() {
+            let read = setup.pipelines.first().map_or(0, |_| finished.collectors.iter().map(|c| c.counts(0).read).sum::<u64>());
+            let seconds = began.elapsed().as_secs_f64();
+            bar.finish_and_clear();
+            eprintln!("{read} records in {seconds:.1} s ({:.0}/s); results in {}", read as f64 / seconds, self.arguments.out.display());
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Out<'_> {
+    fn tick(&mut self, setup: &Setup, tick: &Tick, effects: Effects) -> Result<(), RunError> {
+        if let Some(bar) = &self.bar
+            && tick.number.is_multiple_of(32)
+        {
+            let since = *self.began.get_or_insert(tick.time);
+            bar.set_message(format!("{} ({} ticks, {} h of events)", tick.time, tick.number, (tick.time - since).0 / Span::hours(1).0));
+            bar.tick();
+        }
+        self.write_all(setup, &effects).map_err(|source| RunError::Write { what: self.arguments.out.display().to_string(), source })
+    }
+
+    fn wants_checkpoint(&mut self, time: Timestamp) -> bool {
+        if self.checkpoints.is_none() {
+            return false;
+        }
+        let due = self.checkpointed.is_none_or(|(at, wall)| time - at >= Span::minutes(1) && wall.elapsed() >= Duration::from_secs(1));
+        if due {
+            self.checkpointed = Some((time, Instant::now()));
+        }
+        due
+    }
+
+    fn checkpoint(&mut self, tick: &Tick, state: LaneState) -> Result<(), RunError> {
+        if let Some(thread) = &self.checkpoints {
+            // while the last one is still being written, this one is left out: the interval stretches
+            let _ = thread.submit(tick.number, tick.time.0, state);
+        }
+        Ok(())
+    }
+}
+
+/// One change of an alert, as a line.
+pub fn alert_line(setup: &Setup, change: &AlertChange) -> Value {
+    let pipeline = &setup.pipelines[change.pipeline as usize];
+    let rule = &pipeline.rules[change.rule as usize];
+    let window = &pipeline.windows[rule.window];
+    let key: Map<String, Value> = window.tags.iter().cloned().zip(change.key.tags.iter().map(|t| Value::from(&**t))).collect();
+    let values = window.fields.iter().zip(&change.values);
+    let values: Map<String, Value> = values.filter_map(|(f, v)| Some((f.name.clone(), v.number()?.into()))).collect();
+    let mut line = Map::new();
+    line.insert("tick".into(), change.tick.into());
+    line.insert("at".into(), change.at.to_string().into());
+    line.insert("id".into(), change.id.to_string().into());
+    line.insert("alert".into(), rule.name.clone().into());
+    line.insert("key".into(), key.into());
+    line.insert("severity".into(), serde_json::to_value(rule.severity).unwrap_or_default());
+    line.insert("from".into(), serde_json::to_value(change.from).unwrap_or_default());
+    line.insert("to".into(), serde_json::to_value(change.to).unwrap_or_default());
+    line.insert("window_start".into(), change.window_start.to_string().into());
+    line.insert("values".into(), values.into());
+    line.insert("reason".into(), change.reason.map_or(Value::Null, |r| serde_json::to_value(r).unwrap_or_default()));
+    if change.retroactive {
+        line.insert("retroactive".into(), true.into());
+    }
+    Value::Object(line)
+}
+
+fn summary(counts: &PartCounts, pipeline: &crate::pipeline::Pipeline, totals: [u64; 3]) -> Value {
+    let named = |numbers: &[u64]| -> Map<String, Value> {
+        let all = pipeline.windows.iter().zip(numbers);
+        all.filter(|(_, n)| **n > 0).map(|(w, n)| (w.measurement.clone(), (*n).into())).collect()
+    };
+    json!({
+        "read": counts.read, "rejected": counts.rejected, "unwanted": counts.unwanted, "late": counts.late, "duplicate": counts.duplicate,
+        "accepted": counts.accepted, "partly_late": named(&counts.partly_late), "no_key": named(&counts.no_key),
+        "conflict": counts.conflict, "invalid_field": counts.invalid_field, "rows": totals[0], "revisions": totals[1], "alerts": totals[2],
+    })
+}
+
+/// CPU seconds of this process and its greatest resident size in MB, as Linux tells them; zeros elsewhere.
+pub fn usage() -> (f64, f64) {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // after the command's name in brackets: field 3 is the first; utime and stime are 14 and 15, in ticks of 10 ms
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).and_then(|l| l.trim().split(' ').next()?.parse::<f64>().ok());
+    ((ticks(11) + ticks(12)) / 100.0, peak.unwrap_or(0.0) / 1024.0)
+}

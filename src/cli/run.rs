@@ -1,0 +1,187 @@
+//! `ioc run`, `topics`, `rejected`, `health`: the live service and what is asked about it.
+//!
+//! Owns: start, signals, stop. Refuses to know: parts.
+//!
+//! Invariants
+//! 1. SIGTERM and Ctrl-C drain and exit 0; a second one within the drain is left to the system.
+//!
+//! Called by: cli.
+
+use super::{CliError, RunArgs, wiring};
+use crate::app::{App, Options};
+use crate::disk::database::DatabaseError;
+use crate::ingest::topics as kafka_topics;
+use crate::settings::{LogKind, Settings};
+use crate::store::rejected::{Kept, RejectedStore};
+use anyhow::Context;
+use clap::Subcommand;
+use std::time::Duration;
+
+#[derive(Subcommand)]
+pub enum TopicsCommand {
+    /// Make the topics of ioc.toml with the broker's append time; change those that have another clock.
+    Create {
+        /// Only these of ioc.toml's topics.
+        names: Vec<String>,
+        #[arg(long, default_value_t = 4)]
+        partitions: i32,
+        /// Copies of each partition; the broker's default if left out.
+        #[arg(long)]
+        replication: Option<i32>,
+        /// Days that records are kept.
+        #[arg(long, default_value_t = 7)]
+        days: u32,
+    },
+    /// Say of each topic whether ioc can read it.
+    Check,
+}
+
+#[derive(Subcommand)]
+pub enum RejectedCommand {
+    /// Newest first.
+    List {
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// "schema" or "schema.required".
+        #[arg(long)]
+        reason: Option<String>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One record whole, its bytes last.
+    Show { number: i64 },
+}
+
+pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime.context("cannot start the asynchronous runtime")?)
+}
+
+pub fn init_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("IOC_LOG_LEVEL").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let json = std::env::var("IOC_LOG_FORMAT").is_ok_and(|f| f == "json");
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // a second start in one process (tests) keeps the first
+    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+}
+
+pub fn run(mut settings: Settings, args: &RunArgs) -> Result<(), CliError> {
+    args.folders.apply(&mut settings);
+    if let Some(listen) = args.listen {
+        settings.listen = listen;
+    }
+    if let Some(data) = &args.data {
+        settings.data = data.clone();
+    }
+    init_log();
+    let options = Options { exit_at_end: args.exit_at_end, prepare: None };
+    runtime()?.block_on(async {
+        let said = wiring(&settings);
+        let data = settings.data.display().to_string();
+        let app = App::start(settings, options).await?;
+        tracing::info!(url = %format!("http://{}", app.address), data, wiring = said, "ioc runs; SIGTERM or Ctrl-C stops it");
+        wait_for_end(&app).await?;
+        app.stop().await?;
+        tracing::info!("ioc has stopped");
+        Ok(())
+    })
+}
+
+/// Until a signal, or the driver's own end.
+pub async fn wait_for_end(app: &App) -> Result<(), CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut look = tokio::time::interval(Duration::from_millis(100));
+    loop {
+        tokio::select! {
+            _ = term.recv() => return Ok(()),
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = look.tick() => if app.ended() { return Ok(()) },
+        }
+    }
+}
+
+pub fn topics(settings: &Settings, command: TopicsCommand) -> Result<i32, CliError> {
+    if settings.log != LogKind::Kafka {
+        println!("The log is the embedded one: its topics are made when they are first used. Set `log = \"kafka\"` for Kafka.");
+        return Ok(0);
+    }
+    let kafka = crate::app::kafka_settings(settings);
+    let topics = crate::app::topic_settings(settings);
+    match command {
+        TopicsCommand::Create { names, partitions, replication, days } => {
+            let retention = Duration::from_secs(u64::from(days) * 86_400);
+            let plan = |t: &crate::ingest::kafka::TopicSettings| kafka_topics::TopicPlan {
+                name: t.name.clone(),
+                clock: t.clock,
+                partitions,
+                replication,
+                retention: Some(retention),
+            };
+            let plans: Vec<_> = topics.iter().filter(|t| names.is_empty() || names.contains(&t.name)).map(plan).collect();
+            for (name, made) in kafka_topics::create(&kafka, &plans).context("cannot make the topics")? {
+                println!("{name}: {made}");
+            }
+            Ok(0)
+        }
+        TopicsCommand::Check => {
+            let reports = kafka_topics::check(&kafka, &topics).context("cannot ask Kafka")?;
+            print!("{}", kafka_topics::table(&reports));
+            Ok(i32::from(reports.iter().any(|r| matches!(r.verdict(), kafka_topics::Verdict::Bad(_)))))
+        }
+    }
+}
+
+pub fn rejected(settings: &Settings, command: RejectedCommand) -> Result<(), CliError> {
+    let failed = |e: DatabaseError| CliError::Other(e.into());
+    let store = RejectedStore::open(&settings.data).map_err(failed)?;
+    match command {
+        RejectedCommand::List { limit, reason, json } => {
+            for kept in store.list(limit, reason.as_deref()).map_err(failed)? {
+                if json {
+                    println!("{}", serde_json::to_string(&kept).context("cannot write JSON")?);
+                } else {
+                    println!("{}", row(&kept));
+                }
+            }
+        }
+        RejectedCommand::Show { number } => {
+            let kept = store.get(number).map_err(failed)?;
+            let kept = kept.ok_or_else(|| CliError::Usage(format!("no rejected record has the number {number}; `ioc rejected list` shows them")))?;
+            println!("{}\n", row(&kept));
+            println!("{}", String::from_utf8_lossy(&kept.raw));
+        }
+    }
+    Ok(())
+}
+
+fn row(kept: &Kept) -> String {
+    let time = kept.broker_time.map_or_else(|| "-".into(), |t| t.to_string());
+    let source = kept.source.as_deref().unwrap_or("-");
+    let place = format!("{}/{}@{}", kept.topic, kept.partition, kept.offset);
+    format!("{:>8}  {time}  {place}  {source}  {}  {}: {}", kept.number, kept.reason, kept.path, kept.detail)
+}
+
+/// For health checks of containers: asks `/healthz` of the address in the settings.
+pub fn health(settings: &Settings) -> Result<i32, CliError> {
+    let mut address = settings.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let url = format!("http://{address}/healthz");
+    runtime()?.block_on(async {
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).build().context("cannot make an HTTP client")?;
+        match client.get(&url).send().await {
+            Ok(answer) if answer.status().is_success() => Ok(0),
+            Ok(answer) => {
+                eprintln!("ioc: {url} answers {}", answer.status());
+                Ok(1)
+            }
+            Err(error) => {
+                eprintln!("ioc: {url} does not answer: {error}");
+                Ok(1)
+            }
+        }
+    })
+}

@@ -1,0 +1,231 @@
+//! The output gate: journal first, then, and only then, everything else (D2).
+//!
+//! Owns: the thread that commits computed ticks and lets their effects out, in order. Refuses to know: how effects came to be.
+//!
+//! Invariants
+//! 1. Nothing of tick k (row, frame, answer) leaves before its journal record is durable.
+//! 2. Ticks without effect wait for the next that has one, at most 1 s (D7); several ticks may share a commit.
+//! 3. Rows reach the spool in journal order; a checkpoint is handed over only after the spool holds the rows up to it (D1).
+//! 4. The journal cannot be written: nothing leaves, every waiting action is told, the driver stops.
+//!
+//! Called by: driver.
+
+use crate::checkpoint::CheckpointThread;
+use crate::engine::Row;
+use crate::engine::alert::Alert;
+use crate::engine::collect::Refused;
+use crate::ingest::PartitionName;
+use crate::journal::{Journal, JournalEntry};
+use crate::server::board::BoardTick;
+use crate::server::hub::Hub;
+use crate::server::scope::HealthInput;
+use crate::server::views::Views;
+use crate::server::wire::TickView;
+use crate::server::{ActionAnswer, SourceError};
+use crate::store::line::LineFormats;
+use crate::store::rejected::RejectedStore;
+use crate::store::spool::Spool;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// Ticks that may wait for their commit.
+pub const QUEUE: usize = 64;
+/// Ticks that share a commit at most.
+const TOGETHER: usize = 256;
+/// How long a tick without effect may wait.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// One computed tick on its way out.
+pub struct Outgoing {
+    pub entry: JournalEntry,
+    pub rows: Vec<Row>,
+    /// Each alert after each change, in order.
+    pub alerts: Vec<Alert>,
+    pub rejected: Vec<(PartitionName, Refused)>,
+    pub answers: Vec<Waiting>,
+    pub health: Option<Arc<HealthInput>>,
+    pub checkpoint: Option<Box<Checkpoint>>,
+    /// It changes something outside; else it may wait.
+    pub effect: bool,
+}
+
+/// Somebody waits for the answer to an action.
+pub struct Waiting {
+    pub answer: oneshot::Sender<ActionAnswer>,
+    pub outcome: Outcome,
+}
+
+pub enum Outcome {
+    Done(Box<Alert>),
+    Stale(Box<Alert>),
+    Unknown,
+}
+
+/// What a checkpoint holds.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub lane: crate::engine::snapshot::LaneState,
+    /// By partition index.
+    pub partitions: Vec<PartitionName>,
+    /// Newest row of each measurement and key: the board's figures after a restart.
+    pub figures: Vec<Row>,
+    /// Hash of the definitions in force.
+    pub definitions: String,
+}
+
+/// Where effects go.
+pub struct Gate {
+    pub journal: Journal,
+    pub spool: Arc<Spool>,
+    pub rejected: RejectedStore,
+    pub checkpoints: CheckpointThread<Checkpoint>,
+    pub views: Arc<Views>,
+    pub hub: Hub,
+    pub runtime: tokio::runtime::Handle,
+    /// Newest state of each alert held, for the detail of the page.
+    pub alerts: Arc<AlertShelf>,
+    pub counters: Arc<GateCounters>,
+}
+
+/// Alerts as of the last committed tick, for whoever asks for one whole.
+#[derive(Default)]
+pub struct AlertShelf(Mutex<HashMap<String, Alert>>);
+
+impl AlertShelf {
+    pub fn put(&self, alert: Alert) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(alert.id.to_string(), alert);
+    }
+
+    pub fn get(&self, id: &str) -> Result<Option<Alert>, SourceError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned())
+    }
+
+    /// Leaves only those that the book still holds.
+    pub fn keep(&self, held: impl Fn(&str) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| held(id));
+    }
+}
+
+/// What the gate has done, for `/metrics`.
+#[derive(Debug, Default)]
+pub struct GateCounters {
+    pub commits: std::sync::atomic::AtomicU64,
+    pub ticks: std::sync::atomic::AtomicU64,
+    pub rows: std::sync::atomic::AtomicU64,
+    pub checkpoints: std::sync::atomic::AtomicU64,
+    pub checkpoints_postponed: std::sync::atomic::AtomicU64,
+    pub commit_micros: std::sync::atomic::AtomicU64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    #[error(transparent)]
+    Database(#[from] crate::disk::database::DatabaseError),
+    #[error(transparent)]
+    Spool(#[from] crate::store::spool::SpoolError),
+}
+
+impl Gate {
+    /// Commits and lets out until the driver ends; the last checkpoint is durable when it returns.
+    pub fn run(mut self, ticks: &Receiver<Outgoing>) -> Result<(), GateError> {
+        let formats = LineFormats::new(&self.views.setup.pipelines);
+        let mut held: Vec<Outgoing> = Vec::new();
+        let mut since: Option<Instant> = None;
+        loop {
+            let wait = since.map_or(HOLD, |s| HOLD.saturating_sub(s.elapsed()));
+            let ended = match ticks.recv_timeout(wait) {
+                Ok(tick) => {
+                    since.get_or_insert_with(Instant::now);
+                    held.push(tick);
+                    while held.len() < TOGETHER
+                        && let Ok(tick) = ticks.try_recv()
+                    {
+                        held.push(tick);
+                    }
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            let due = ended || held.len() >= TOGETHER || held.iter().any(|t| t.effect) || since.is_some_and(|s| s.elapsed() >= HOLD);
+            if due && !held.is_empty() {
+                let batch = std::mem::take(&mut held);
+                since = None;
+                self.commit(batch, &formats)?;
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn commit(&mut self, mut batch: Vec<Outgoing>, formats: &LineFormats) -> Result<(), GateError> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let entries: Vec<JournalEntry> = batch.iter_mut().map(|t| std::mem::take(&mut t.entry)).collect();
+        let began = Instant::now();
+        if let Err(error) = self.journal.append(&entries) {
+            for waiting in batch.into_iter().flat_map(|t| t.answers) {
+                let _ = waiting.answer.send(ActionAnswer::Failed(error.to_string()));
+            }
+            return Err(error.into());
+        }
+        self.counters.commit_micros.fetch_add(began.elapsed().as_micros() as u64, Relaxed);
+        self.counters.commits.fetch_add(1, Relaxed);
+        self.counters.ticks.fetch_add(batch.len() as u64, Relaxed);
+        // screens first: a slow disk of the spool must not hold an alert back
+        for (tick, entry) in batch.iter_mut().zip(&entries) {
+            self.show(tick, entry);
+        }
+        let mut lines = Vec::new();
+        for (tick, entry) in batch.iter().zip(&entries).filter(|(t, _)| !t.rows.is_empty()) {
+            lines.clear();
+            for row in &tick.rows {
+                formats.render(row, &mut lines);
+            }
+            self.counters.rows.fetch_add(tick.rows.len() as u64, Relaxed);
+            self.spool.append(entry.tick.number, &lines)?;
+        }
+        self.spool.sync()?;
+        let rejected: Vec<_> = batch.iter_mut().flat_map(|t| t.rejected.drain(..)).collect();
+        self.rejected.keep(&rejected)?;
+        for (tick, entry) in batch.iter_mut().zip(&entries) {
+            if let Some(state) = tick.checkpoint.take() {
+                let counter = match self.checkpoints.submit(entry.tick.number, entry.tick.time.0, *state) {
+                    Ok(_) => &self.counters.checkpoints,
+                    Err(_) => &self.counters.checkpoints_postponed,
+                };
+                counter.fetch_add(1, Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Board and answers.
+    fn show(&self, tick: &mut Outgoing, entry: &JournalEntry) {
+        let board = BoardTick {
+            tick: TickView { number: entry.tick.number, time: entry.tick.time.millis(), live: entry.tick.live },
+            rows: tick.rows.iter().map(|r| self.views.figure(r)).collect(),
+            alerts: tick.alerts.iter().map(|a| Arc::new(self.views.alert(a))).collect(),
+            health: tick.health.take(),
+        };
+        for alert in tick.alerts.drain(..) {
+            self.alerts.put(alert);
+        }
+        // the hub is gone only when the server stops
+        let _ = self.runtime.block_on(self.hub.publish(Arc::new(board)));
+        for waiting in tick.answers.drain(..) {
+            let answer = match waiting.outcome {
+                Outcome::Done(alert) => ActionAnswer::Done(Arc::new(self.views.alert(&alert))),
+                Outcome::Stale(alert) => ActionAnswer::Stale(Arc::new(self.views.alert(&alert))),
+                Outcome::Unknown => ActionAnswer::Unknown,
+            };
+            let _ = waiting.answer.send(answer);
+        }
+    }
+}

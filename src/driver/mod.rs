@@ -1,0 +1,375 @@
+//! The driver: reads the log, cuts ticks, steps the lane, hands effects to the gate. Besides the log's append the only place that reads
+//! the clock.
+//!
+//! Owns: the loop `poll → cut → take → close → hand over`, the lane, when a checkpoint is due. Refuses to know: rules, windows, where
+//! effects go.
+//!
+//! Invariants
+//! 1. A live lane is cut every 100 ms, a lane that catches up every second of log time, a recorded one on the grid of its own clock.
+//! 2. Tick k + 1 is computed while k commits; at most [`gate::QUEUE`] ticks wait.
+//! 3. The state after a restart is the newest checkpoint, then the journaled ticks fed again (recover.rs), then the log.
+//!
+//! Called by: app.
+
+pub mod cut;
+pub mod gate;
+mod recorded;
+pub mod recover;
+
+use crate::engine::collect::{Body, Record};
+use crate::engine::lane::{Effects, Lane};
+use crate::engine::{Action, HandlingChange, Key, PartitionTick, Refusal, Row, Tick};
+use crate::ingest::reader::{ReadError, Reader};
+use crate::ingest::{Fetched, PartitionName};
+use crate::journal::{Configuration, JournalEntry, Note};
+use crate::server::ActionRequest;
+use crate::telemetry::Telemetry;
+use crate::time::{Span, Timestamp};
+use cut::{Cutter, Shown};
+use gate::{Checkpoint, Outcome, Outgoing, Waiting};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Between two ticks of a live lane.
+const TICK: Duration = Duration::from_millis(100);
+/// A partition whose end was not confirmed for this long cannot be read.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
+/// Between two checkpoints, in tick time.
+const CHECKPOINT_EVERY: Span = Span::minutes(1);
+/// At most one checkpoint in this time.
+const CHECKPOINT_AT_MOST: Duration = Duration::from_secs(1);
+/// Default of `patience` for who holds tick time.
+const PATIENCE: Span = Span::minutes(2);
+/// Telemetry and health are renewed this often.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// The wall clock, read here and at the log's append only.
+pub fn wall_clock() -> Timestamp {
+    #[allow(clippy::disallowed_methods)] // the driver's cut: one of the two places (DESIGN: three times)
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp(now.map_or(0, |d| d.as_nanos() as i64))
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    #[error(transparent)]
+    Restore(#[from] crate::engine::snapshot::RestoreError),
+    #[error("the definitions of the time cannot be compiled any more: {0}")]
+    Definitions(#[from] crate::definitions::Mistakes),
+    #[error("the output gate has ended: {0}")]
+    Gate(String),
+    #[error("records {from}..{to} of {partition} are needed to rebuild the state and are no longer in the log; move the data folder away to begin anew")]
+    LogGone { partition: PartitionName, from: u64, to: u64 },
+}
+
+/// How a lane's clock runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// broker_time and the wall clock.
+    Live,
+    /// Event time: all topics are declared `clock = "event"`.
+    Recorded,
+}
+
+/// Newest row by identity without start: what the board shows of it.
+pub type Figures = BTreeMap<(u16, u16, Arc<Key>), Row>;
+
+/// The lane after recovery and what the loop needs.
+pub struct Driver {
+    pub lane: Lane,
+    pub reader: Reader,
+    pub clock: Clock,
+    pub gate: SyncSender<Outgoing>,
+    pub actions: mpsc::Receiver<ActionRequest>,
+    pub telemetry: Arc<Telemetry>,
+    pub stop: Arc<AtomicBool>,
+    /// End once all partitions are read to their end, closing all windows.
+    pub exit_at_end: bool,
+    pub figures: Figures,
+    /// Number of the next tick.
+    pub number: u64,
+    /// Partitions known to the lane, by index.
+    pub names: Vec<PartitionName>,
+    /// Hash of the definitions in force.
+    pub definitions: String,
+    /// To be journaled with the next tick.
+    pub notes: Vec<Note>,
+    pub configuration: Option<Configuration>,
+    pub cutter: Cutter,
+    pub checkpoint: CheckpointClock,
+    pub reported: Option<Instant>,
+}
+
+/// When a checkpoint is due.
+#[derive(Debug, Default)]
+pub struct CheckpointClock {
+    tick_time: Option<Timestamp>,
+    wall: Option<Instant>,
+}
+
+impl CheckpointClock {
+    fn due(&mut self, time: Timestamp) -> bool {
+        let since = *self.tick_time.get_or_insert(time);
+        let due = time - since >= CHECKPOINT_EVERY && self.wall.is_none_or(|w| w.elapsed() >= CHECKPOINT_AT_MOST);
+        if due {
+            self.tick_time = Some(time);
+            self.wall = Some(Instant::now());
+        }
+        due
+    }
+}
+
+pub fn new_cutter(time: Option<Timestamp>) -> Cutter {
+    Cutter::new(time, PATIENCE)
+}
+
+/// A fetched record as the collector takes it.
+pub fn record(fetched: &Fetched) -> Record<'_> {
+    let binary = fetched.headers.iter().any(|(name, _)| name == "ce_specversion" || name == "ce_id");
+    let body = if binary {
+        Body::Binary { headers: &fetched.headers, value: &fetched.value }
+    } else {
+        Body::Structured(&fetched.value)
+    };
+    Record { offset: fetched.offset, broker_time: fetched.broker_time, body }
+}
+
+impl Driver {
+    /// Until stopped, or the end where asked for. A last checkpoint is handed over before it returns.
+    pub fn run(mut self) -> Result<(), DriverError> {
+        let mut next_cut = Instant::now();
+        while !self.stop.load(Ordering::Relaxed) {
+            let wait = next_cut.saturating_duration_since(Instant::now());
+            self.poll(wait)?;
+            std::thread::sleep(next_cut.saturating_duration_since(Instant::now()));
+            let more = match self.clock {
+                Clock::Live => self.cut_live()?,
+                Clock::Recorded => self.cut_recorded()?,
+            };
+            if self.exit_at_end && !more && self.all_at_end() {
+                self.finish()?;
+                break;
+            }
+            // a lane that catches up cuts at once
+            next_cut = if more { Instant::now() } else { next_cut.max(Instant::now() - TICK) + TICK };
+        }
+        self.last_checkpoint()
+    }
+
+    fn poll(&mut self, wait: Duration) -> Result<(), DriverError> {
+        self.reader.poll(wait)?;
+        for name in self.reader.partitions().iter().skip(self.names.len()) {
+            let index = self.names.len() as u32;
+            self.notes.push(Note::Partition { index, topic: name.topic.clone(), partition: name.number as u32, offset: 0 });
+            self.names.push(name.clone());
+        }
+        for lost in self.reader.take_lost() {
+            let index = self.names.iter().position(|n| *n == lost.partition).unwrap_or(0) as u32;
+            tracing::error!(partition = %lost.partition, from = lost.from, to = lost.to, "records were deleted before they were read");
+            self.telemetry.lost(lost.to - lost.from);
+            self.notes.push(Note::Lost { index, from: lost.from, to: lost.to, after: None, before: None });
+        }
+        Ok(())
+    }
+
+    fn readable(&self, partition: usize) -> bool {
+        let status = self.reader.status(partition);
+        status.assigned && status.confirmed.is_some_and(|c| c.elapsed() <= CONFIRMED_WITHIN)
+    }
+
+    fn next_offset(&mut self, partition: usize) -> u64 {
+        self.lane.ensure_partitions(partition + 1);
+        self.lane.collectors[partition].next_offset()
+    }
+
+    /// The end that the broker confirmed is reached.
+    fn at_end(&mut self, partition: usize) -> bool {
+        let end = self.reader.status(partition).end;
+        self.readable(partition) && self.reader.buffer(partition).is_empty() && self.next_offset(partition) >= end
+    }
+
+    fn all_at_end(&mut self) -> bool {
+        !self.names.is_empty() && (0..self.names.len()).all(|p| self.at_end(p))
+    }
+
+    /// Clock of the next record at hand.
+    fn next_clock(&mut self, partition: usize) -> Option<Timestamp> {
+        self.lane.ensure_partitions(partition + 1);
+        let clock = self.lane.collectors[partition].clock();
+        self.reader.buffer(partition).front().and_then(|f| f.broker_time).map(|b| clock.map_or(b, |c| c.max(b)))
+    }
+
+    /// Cuts a tick of the live clock; true if the lane is behind and should go on at once.
+    fn cut_live(&mut self) -> Result<bool, DriverError> {
+        let count = self.names.len();
+        self.lane.ensure_partitions(count);
+        let firsts: Vec<_> = (0..count).map(|p| self.next_clock(p)).collect();
+        let horizon = self.cutter.horizon().or_else(|| firsts.into_iter().flatten().min());
+        let wall = wall_clock();
+        let mut taken: Vec<usize> = Vec::with_capacity(count);
+        let mut shown = Vec::with_capacity(count);
+        for p in 0..count {
+            let within = |f: &Fetched| horizon.is_some_and(|h| f.broker_time.is_none_or(|b| b <= h));
+            let buffer = self.reader.buffer(p);
+            let n = buffer.iter().take_while(|f| within(f)).count();
+            let offset = buffer.iter().take(n).last().map(|f| f.offset + 1);
+            let after = buffer.get(n).and_then(|f| f.broker_time);
+            let empty = buffer.len() == n;
+            let offset = offset.unwrap_or_else(|| self.lane.collectors[p].next_offset());
+            let clock = self.lane.collectors[p].clock();
+            let next = after.map(|b| clock.map_or(b, |c| c.max(b)));
+            let at_end = empty && self.readable(p) && offset >= self.reader.status(p).end;
+            shown.push(Shown { readable: self.readable(p), next, at_end, offset });
+            taken.push(n);
+        }
+        let Some(cut) = self.cutter.cut(wall, &shown) else { return Ok(false) };
+        let behind = !cut.live && shown.iter().any(|s| s.next.is_some());
+        let tick = self.tick(cut.time, cut.live, cut.partitions);
+        self.lane.begin(tick.0.time, count);
+        for (p, n) in taken.into_iter().enumerate() {
+            for fetched in self.reader.buffer(p).drain(..n) {
+                // bounded by the horizon already
+                let _ = self.lane.take(p, record(&fetched), Timestamp::MAX);
+            }
+        }
+        self.close(tick.0, tick.1)?;
+        Ok(behind)
+    }
+
+    /// A tick with the actions that wait.
+    fn tick(&mut self, time: Timestamp, live: bool, partitions: Vec<PartitionTick>) -> (Tick, Vec<ActionRequest>) {
+        let mut requests = Vec::new();
+        while requests.len() < 1000
+            && let Ok(request) = self.actions.try_recv()
+        {
+            requests.push(request);
+        }
+        let at = wall_clock();
+        let action = |r: &ActionRequest| Action {
+            alert: r.alert,
+            version: r.version,
+            by: r.by.clone(),
+            note: r.note.clone(),
+            at,
+            act: r.act,
+        };
+        let actions = requests.iter().map(action).collect();
+        let number = self.number;
+        self.number += 1;
+        (Tick { number, time, live, partitions, actions, retire: Vec::new() }, requests)
+    }
+
+    fn close(&mut self, tick: Tick, requests: Vec<ActionRequest>) -> Result<(), DriverError> {
+        let effects = self.lane.close(&tick);
+        remember(&mut self.figures, &effects.rows);
+        let checkpoint = self.checkpoint.due(tick.time).then(|| self.save());
+        self.hand_over(tick, effects, requests, checkpoint)
+    }
+
+    fn save(&self) -> Box<Checkpoint> {
+        Box::new(Checkpoint {
+            lane: self.lane.save(),
+            partitions: self.names.clone(),
+            figures: self.figures.values().cloned().collect(),
+            definitions: self.definitions.clone(),
+        })
+    }
+
+    fn hand_over(&mut self, tick: Tick, effects: Effects, requests: Vec<ActionRequest>, checkpoint: Option<Box<Checkpoint>>) -> Result<(), DriverError> {
+        let health = self.report(&tick);
+        self.telemetry.effects(&effects);
+        let notes = std::mem::take(&mut self.notes);
+        let configuration = self.configuration.take();
+        let effect = !effects.is_empty() || !notes.is_empty() || configuration.is_some() || !requests.is_empty() || checkpoint.is_some();
+        let answers = requests.into_iter().zip(&effects.handled).map(|(r, h)| self.waiting(r, h)).collect();
+        let names = &self.names;
+        let rejected = effects.rejected.into_iter().map(|(p, r)| (names[p as usize].clone(), r)).collect();
+        let entry = JournalEntry { tick, alerts: effects.changes, handling: effects.handled, notes, configuration };
+        let outgoing =
+            Outgoing { entry, rows: effects.rows, alerts: effects.alerts, rejected, answers, effect: effect || health.is_some(), health, checkpoint };
+        self.gate.send(outgoing).map_err(|_| DriverError::Gate("see the error before this one".into()))
+    }
+
+    fn waiting(&self, request: ActionRequest, handled: &HandlingChange) -> Waiting {
+        let alert = self.lane.core.book().get(request.alert).cloned().map(Box::new);
+        let outcome = match (handled.refused, alert) {
+            (None, Some(alert)) => Outcome::Done(alert),
+            (Some(Refusal::Stale | Refusal::Already), Some(alert)) => Outcome::Stale(alert),
+            _ => Outcome::Unknown,
+        };
+        Waiting { answer: request.answer, outcome }
+    }
+
+    /// Once a second: figures for `/metrics`, health for the board.
+    fn report(&mut self, tick: &Tick) -> Option<Arc<crate::server::scope::HealthInput>> {
+        if self.reported.is_some_and(|r| r.elapsed() < REPORT_EVERY) {
+            return None;
+        }
+        self.reported = Some(Instant::now());
+        let lags: Vec<u64> = (0..self.names.len())
+            .map(|p| self.reader.status(p).end.saturating_sub(self.lane.collectors[p].next_offset()))
+            .collect();
+        let offsets: Vec<_> = self.names.iter().cloned().zip(self.lane.collectors.iter().map(|c| c.next_offset())).collect();
+        self.reader.commit(&offsets);
+        Some(Arc::new(self.telemetry.report(&self.lane, tick, &self.names, &lags)))
+    }
+
+    fn all_partitions(&self, finished: bool) -> Vec<PartitionTick> {
+        let at = |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished };
+        self.lane.collectors.iter().map(at).collect()
+    }
+
+    /// The last tick of a lane that ends: all windows close.
+    fn finish(&mut self) -> Result<(), DriverError> {
+        let time = self.lane.core.time().unwrap_or(Timestamp(0));
+        loop {
+            let partitions = self.all_partitions(true);
+            let (tick, requests) = self.tick(time, false, partitions);
+            self.lane.begin(time, self.names.len());
+            self.close(tick, requests)?;
+            if !self.lane.core.merger().owes() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn last_checkpoint(&mut self) -> Result<(), DriverError> {
+        let Some(time) = self.lane.core.time() else { return Ok(()) };
+        let partitions = self.all_partitions(false);
+        let read_times = partitions.into_iter().map(|p| PartitionTick { unreadable: true, ..p }).collect();
+        // an empty tick in which nothing could be read: it changes nothing and carries the state
+        let (tick, requests) = self.tick(time, false, read_times);
+        self.lane.begin(time, self.names.len());
+        let effects = self.lane.close(&tick);
+        let checkpoint = Some(self.save());
+        self.hand_over(tick, effects, requests, checkpoint)
+    }
+}
+
+/// Keeps the newest row of each figure; 200,000 at most, as the board.
+pub fn remember(figures: &mut Figures, rows: &[Row]) {
+    for row in rows {
+        let key = (row.pipeline, row.window, row.key.clone());
+        let newer = figures.get(&key).map(|held| held.start <= row.start);
+        if newer.unwrap_or(figures.len() < 200_000) {
+            figures.insert(key, row.clone());
+        }
+    }
+}
+
+/// Drops what a collector has taken already from the front of a buffer.
+pub fn skip_taken(buffer: &mut VecDeque<Fetched>, next: u64) {
+    while buffer.front().is_some_and(|f| f.offset < next) {
+        buffer.pop_front();
+    }
+}

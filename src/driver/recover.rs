@@ -1,0 +1,214 @@
+//! From a stop, clean or not, back to where the lane was: checkpoint, then the journaled ticks fed again (D2).
+//!
+//! Owns: reading the checkpoint, feeding ticks, changing definitions at the tick from which they are in force.
+//! Refuses to know: the gate; rows go straight to the spool, which knows what it has.
+//!
+//! Invariants
+//! 1. After it the lane's next tick is the journal's last + 1 and its state is that of the last journaled tick.
+//! 2. Definitions of the time are used for the ticks of the time.
+//! 3. Where recomputation does not arrive at the journaled changes, that is counted as *diverged* and said.
+//!
+//! Called by: app.
+
+use super::gate::Checkpoint;
+use super::{DriverError, Figures, record, remember, skip_taken};
+use crate::checkpoint::Checkpoints;
+use crate::definitions::Definitions;
+use crate::engine::lane::{Effects, Lane};
+use crate::engine::setup::{MAX_BEHIND, Setup};
+use crate::engine::{PartitionTick, Row, Tick};
+use crate::ingest::PartitionName;
+use crate::ingest::reader::Reader;
+use crate::journal::{Configuration, ConfigurationFile, JournalEntry, JournalReader};
+use crate::store::line::LineFormats;
+use crate::store::spool::Spool;
+use crate::telemetry::Telemetry;
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a checkpoint gave, before any log is opened.
+pub struct Start {
+    pub lane: Lane,
+    pub figures: Figures,
+    pub names: Vec<PartitionName>,
+    /// First tick to feed again.
+    pub next: u64,
+    /// Hash of the definitions in force; empty for a lane that begins.
+    pub definitions: String,
+}
+
+impl Start {
+    /// Next offsets by partition: where reading goes on.
+    pub fn offsets(&self) -> BTreeMap<PartitionName, u64> {
+        self.names.iter().cloned().zip(self.lane.collectors.iter().map(|c| c.next_offset())).collect()
+    }
+}
+
+impl Definitions {
+    /// As the journal keeps them.
+    pub fn to_configuration(&self) -> Configuration {
+        let file = |(path, text): (&String, &String)| ConfigurationFile { path: path.clone(), bytes: text.as_bytes().to_vec() };
+        Configuration { files: self.files.iter().map(file).collect() }
+    }
+
+    pub fn from_configuration(configuration: &Configuration) -> Definitions {
+        let file = |f: &ConfigurationFile| (f.path.clone(), String::from_utf8_lossy(&f.bytes).into_owned());
+        Definitions { files: configuration.files.iter().map(file).collect() }
+    }
+}
+
+/// The newest checkpoint at or before the journal's last tick, or an empty lane.
+pub fn load(journal: &JournalReader, last: Option<u64>, checkpoints: &Checkpoints, now: &Definitions, setup: &Arc<Setup>) -> Result<Start, DriverError> {
+    let fresh = |definitions: String| {
+        let lane = Lane::new(setup.clone());
+        Start { lane, figures: Figures::new(), names: Vec::new(), next: 0, definitions }
+    };
+    let Some(last) = last else { return Ok(fresh(String::new())) };
+    let (loaded, skipped) = checkpoints.newest::<Checkpoint>(last)?;
+    for skipped in &skipped {
+        tracing::warn!(path = %skipped.path.display(), reason = %skipped.reason, "a checkpoint was passed over");
+    }
+    let tick = loaded.as_ref().map_or(0, |l| l.tick);
+    let then = journal.configuration_at(tick)?.map(|(_, c)| Definitions::from_configuration(&c));
+    let definitions = then.as_ref().map_or_else(String::new, Definitions::version);
+    let setup = match &then {
+        Some(then) if *then != *now => Arc::new(then.compile(Some(MAX_BEHIND))?),
+        _ => setup.clone(),
+    };
+    let Some(loaded) = loaded else {
+        return Ok(Start { lane: Lane::new(setup), figures: Figures::new(), names: Vec::new(), next: 0, definitions });
+    };
+    let body = loaded.body;
+    let mut figures = Figures::new();
+    let old = &body.lane.pipelines;
+    // figures are kept by index: only those of windows that are where they were can be shown
+    let same = |r: &&Row| setup.pipelines.get(r.pipeline as usize).is_some_and(|p| old.get(r.pipeline as usize).is_some_and(|o| o.name == p.name));
+    let rows: Vec<Row> = body.figures.iter().filter(same).cloned().collect();
+    remember(&mut figures, &rows);
+    let lane = Lane::restore(setup, body.lane)?;
+    Ok(Start { lane, figures, names: body.partitions, next: loaded.tick + 1, definitions })
+}
+
+/// Where recomputed rows go.
+pub struct Refill<'a> {
+    pub spool: &'a Spool,
+    pub telemetry: &'a Telemetry,
+}
+
+/// Feeds the journaled ticks again; the number of the next tick.
+pub fn feed(start: &mut Start, journal: &JournalReader, reader: &mut Reader, refill: &Refill<'_>, progress: &mut dyn FnMut(u64)) -> Result<u64, DriverError> {
+    let mut formats = LineFormats::new(&start.lane.setup.pipelines);
+    let mut next = start.next;
+    for entry in journal.ticks_from(start.next) {
+        let entry = entry?;
+        if let Some(configuration) = &entry.configuration {
+            let then = Definitions::from_configuration(configuration);
+            let version = then.version();
+            if version != start.definitions {
+                let setup = Arc::new(then.compile(Some(MAX_BEHIND))?);
+                change_setup(start, setup)?;
+                formats = LineFormats::new(&start.lane.setup.pipelines);
+                start.definitions = version;
+            }
+        }
+        let effects = feed_tick(start, &entry, reader)?;
+        if effects.changes != entry.alerts {
+            tracing::error!(tick = entry.tick.number, "recomputation does not arrive at the journaled alert changes: diverged");
+            refill.telemetry.diverged();
+        }
+        store_rows(&effects.rows, entry.tick.number, &formats, refill)?;
+        remember(&mut start.figures, &effects.rows);
+        next = entry.tick.number + 1;
+        progress(next);
+    }
+    refill.spool.sync().map_err(|e| DriverError::Gate(e.to_string()))?;
+    Ok(next)
+}
+
+fn feed_tick(start: &mut Start, entry: &JournalEntry, reader: &mut Reader) -> Result<Effects, DriverError> {
+    let tick = &entry.tick;
+    start.lane.begin(tick.time, tick.partitions.len());
+    for (p, at) in tick.partitions.iter().enumerate() {
+        while start.lane.collectors[p].next_offset() < at.end {
+            let next = start.lane.collectors[p].next_offset();
+            fill(reader, p, next, at.end)?;
+            let buffer = reader.buffer(p);
+            let taken_before = start.lane.collectors[p].next_offset();
+            while buffer.front().is_some_and(|f| f.offset < at.end) {
+                let Some(fetched) = buffer.pop_front() else { break };
+                let _ = start.lane.take(p, record(&fetched), Timestamp::MAX);
+            }
+            if start.lane.collectors[p].next_offset() == taken_before {
+                // no record lies between here and the tick's end (a log may have holes)
+                break;
+            }
+        }
+    }
+    for name in reader.partitions().iter().skip(start.names.len()).take(tick.partitions.len() - start.names.len().min(tick.partitions.len())) {
+        start.names.push(name.clone());
+    }
+    Ok(start.lane.close(tick))
+}
+
+/// Reads until the next record of `p` is at hand.
+fn fill(reader: &mut Reader, p: usize, next: u64, end: u64) -> Result<(), DriverError> {
+    loop {
+        skip_taken(reader.buffer(p), next);
+        if !reader.buffer(p).is_empty() {
+            return Ok(());
+        }
+        reader.poll(Duration::from_millis(50))?;
+        if let Some(lost) = reader.take_lost().into_iter().find(|l| l.to > next && l.from < end) {
+            return Err(DriverError::LogGone { partition: lost.partition, from: next, to: end });
+        }
+    }
+}
+
+fn store_rows(rows: &[Row], tick: u64, formats: &LineFormats, refill: &Refill<'_>) -> Result<(), DriverError> {
+    if rows.is_empty() || refill.spool.last_tick().is_some_and(|last| tick <= last) {
+        return Ok(());
+    }
+    let mut lines = Vec::new();
+    for row in rows {
+        formats.render(row, &mut lines);
+    }
+    refill.spool.append(tick, &lines).map(|_| ()).map_err(|e| DriverError::Gate(e.to_string()))
+}
+
+/// Puts the lane under other definitions; figures of pipelines that moved are dropped.
+pub fn change_setup(start: &mut Start, setup: Arc<Setup>) -> Result<(), DriverError> {
+    let state = start.lane.save();
+    let same = |r: &Row| {
+        let name = state.pipelines.get(r.pipeline as usize).map(|p| &p.name);
+        setup.pipelines.get(r.pipeline as usize).is_some_and(|p| Some(&p.name) == name && p.windows.len() > r.window as usize)
+    };
+    start.figures.retain(|_, r| same(r));
+    start.lane = Lane::restore(setup, state)?;
+    Ok(())
+}
+
+/// The windows of the lane whose definition is another under `setup`, or gone.
+pub fn changed_windows(lane: &Lane, setup: &Setup) -> Vec<(u16, u16)> {
+    let mut changed = Vec::new();
+    for (p, pipeline) in lane.setup.pipelines.iter().enumerate() {
+        let now = setup.pipelines.iter().find(|n| n.name == pipeline.name);
+        for (w, window) in pipeline.windows.iter().enumerate() {
+            let same = now.is_some_and(|n| n.windows.iter().any(|x| x.measurement == window.measurement && x.version == window.version));
+            let areas_same = window.area_tag.is_none() || lane.setup.areas_version == setup.areas_version;
+            if !same || !areas_same {
+                changed.push((p as u16, w as u16));
+            }
+        }
+    }
+    changed
+}
+
+/// The tick in which the old definitions end: nothing was read, what is open of changed windows fires incomplete.
+pub fn retirement(lane: &Lane, number: u64, retire: Vec<(u16, u16)>) -> Tick {
+    let time = lane.core.time().unwrap_or(Timestamp(0));
+    let at = |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: true, finished: false };
+    let partitions = lane.collectors.iter().map(at).collect();
+    Tick { number, time, live: false, partitions, actions: Vec::new(), retire }
+}

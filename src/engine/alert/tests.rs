@@ -1,0 +1,270 @@
+//! R8: condition and handling are independent, every step counts, what is over goes in time.
+
+use super::*;
+use crate::engine::RowState;
+use crate::geo::AreaId;
+use crate::pipeline::expr::Value;
+use crate::pipeline::{RuleVar, Template, TemplatePart};
+use proptest::prelude::*;
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_seconds(60 * minute)
+}
+
+fn id(n: u32) -> AlertId {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&n.to_be_bytes());
+    AlertId(bytes)
+}
+
+fn label() -> Option<Label> {
+    let title = Title { vi: "Dòng xe đứng".into(), en: "Traffic at a standstill".into() };
+    Some(Label { pipeline: "loops".into(), rule: "jam".into(), sector: "traffic".into(), severity: Severity::Major, title })
+}
+
+fn change(n: u32, from: Condition, to: Condition, minute: i64) -> AlertChange {
+    AlertChange {
+        tick: minute as u64,
+        id: id(n),
+        pipeline: 0,
+        rule: 0,
+        key: Arc::new(Key { tags: vec!["24617".into()], area: Some(AreaId(7)) }),
+        from,
+        to,
+        at: at(minute),
+        window_start: at(minute - 1),
+        window_end: at(minute),
+        row_revision: 0,
+        row_state: RowState::Final,
+        since: at(1),
+        values: vec![FieldValue::Float(27.5)],
+        heard: None,
+        expected: None,
+        rule_version: "1".into(),
+        reason: None,
+        retroactive: false,
+    }
+}
+
+/// A book in which minutes are both event time and tick time.
+fn apply(book: &mut AlertBook, n: u32, steps: &[(Condition, Condition, i64)]) {
+    for (from, to, minute) in steps {
+        book.apply_change(&change(n, *from, *to, *minute), label(), at(*minute));
+    }
+}
+
+fn acknowledge(book: &mut AlertBook, n: u32, version: u32, minute: i64) -> Option<Refusal> {
+    let action =
+        Action { alert: id(n), version, by: "Lan".into(), note: "đã cử người".into(), at: at(minute), act: Act::Acknowledge };
+    book.apply_action(&action, minute as u64, at(minute)).refused
+}
+
+use Condition::{Firing, Inactive, NoData, Pending, Resolved};
+
+#[test]
+fn r8_condition_and_handling_are_independent() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Firing, 1)]);
+    assert_eq!(acknowledge(&mut book, 1, 1, 2), None);
+    apply(&mut book, 1, &[(Firing, NoData, 3), (NoData, Resolved, 4), (Resolved, Firing, 5)]);
+    let alert = book.get(id(1)).unwrap();
+    assert_eq!((alert.condition, alert.handling, alert.version, alert.resolved), (Firing, Handling::Acknowledged, 5, None));
+    let by = Acknowledged { by: "Lan".into(), at: at(2), note: "đã cử người".into() };
+    assert_eq!(alert.acknowledged.as_ref(), Some(&by));
+    assert_eq!((alert.since, alert.changed, alert.last.to), (at(1), at(5), Firing));
+}
+
+#[test]
+fn r8_version_rises_with_every_change() {
+    let mut book = AlertBook::default();
+    for (n, step) in [(Inactive, Pending, 1), (Pending, Firing, 2), (Firing, Resolved, 3)].into_iter().enumerate() {
+        apply(&mut book, 1, &[step]);
+        assert_eq!(book.get(id(1)).unwrap().version, n as u32 + 1);
+    }
+    assert_eq!(acknowledge(&mut book, 1, 3, 4), None);
+    assert_eq!(book.get(id(1)).unwrap().version, 4);
+}
+
+#[test]
+fn r8_actions_are_refused_with_a_reason() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Pending, 1), (Pending, Firing, 2)]);
+    assert_eq!(acknowledge(&mut book, 9, 1, 3), Some(Refusal::Unknown));
+    assert_eq!(acknowledge(&mut book, 1, 1, 3), Some(Refusal::Stale));
+    assert_eq!(acknowledge(&mut book, 1, 2, 3), None);
+    // twice: already, whatever version was seen
+    assert_eq!(acknowledge(&mut book, 1, 2, 4), Some(Refusal::Already));
+    assert_eq!(acknowledge(&mut book, 1, 3, 4), Some(Refusal::Already));
+    assert_eq!(book.get(id(1)).unwrap().acknowledged.as_ref().map(|a| a.at), Some(at(3)));
+}
+
+#[test]
+fn r8_alert_that_was_only_pending_goes() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Pending, 1)]);
+    assert_eq!(book.apply_change(&change(1, Pending, Inactive, 2), label(), at(2)), Applied::Gone(id(1)));
+    assert_eq!(book.apply_change(&change(1, Pending, Inactive, 2), label(), at(2)), Applied::NotHeld);
+    assert_eq!(book, AlertBook::default());
+}
+
+#[test]
+fn r8_history_is_bounded_and_says_so() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Firing, 1)]);
+    acknowledge(&mut book, 1, 1, 2);
+    for minute in 0..50 {
+        apply(&mut book, 1, &[(Firing, NoData, 10 + 2 * minute), (NoData, Firing, 11 + 2 * minute)]);
+    }
+    let alert = book.get(id(1)).unwrap();
+    assert_eq!((alert.history.len(), alert.forgotten, alert.version), (MAX_HISTORY, 102 - MAX_HISTORY as u32, 102));
+    assert_eq!(alert.history.back().map(|step| step.at), Some(at(109)));
+}
+
+#[test]
+fn r8_resolved_alerts_go_15_minutes_after_acknowledging_else_after_a_day() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Firing, 1), (Firing, Resolved, 10)]);
+    apply(&mut book, 2, &[(Inactive, Firing, 1), (Firing, Resolved, 10)]);
+    apply(&mut book, 3, &[(Inactive, Firing, 1)]);
+    assert_eq!(book.next_expiry(), Some(at(10 + 24 * 60)));
+    acknowledge(&mut book, 1, 2, 30);
+    acknowledge(&mut book, 3, 1, 5);
+    assert_eq!(book.next_expiry(), Some(at(45)));
+    assert_eq!(book.expire(at(44)), []);
+    assert_eq!(book.expire(at(45)), [id(1)]);
+    assert_eq!(book.expire(at(10 + 24 * 60)), [id(2)]);
+    assert_eq!((book.next_expiry(), book.iter().count()), (None, 1), "open ones stay");
+    // resolved after it was acknowledged
+    apply(&mut book, 3, &[(Firing, Resolved, 2000)]);
+    assert_eq!(book.expire(at(2014)), []);
+    assert_eq!(book.expire(at(2015)), [id(3)]);
+    // what fires again is open again
+    apply(&mut book, 4, &[(Inactive, Firing, 3000), (Firing, Resolved, 3001), (Resolved, Firing, 3002)]);
+    assert_eq!((book.next_expiry(), book.expire(at(9000)).len()), (None, 0));
+}
+
+#[test]
+fn d6_at_most_10_000_resolved_alerts_the_oldest_make_room() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 0, &[(Inactive, Firing, 1)]);
+    for n in 1..=MAX_RESOLVED as u32 + 2 {
+        // the third is the oldest, and acknowledged
+        let minute = if n == 3 { 1 } else { 2 };
+        apply(&mut book, n, &[(Inactive, Firing, minute), (Firing, Resolved, minute)]);
+        if n == 3 {
+            acknowledge(&mut book, n, 2, 1);
+        }
+    }
+    assert_eq!((book.dropped(), book.iter().count()), (2, MAX_RESOLVED + 1));
+    assert!(book.get(id(3)).is_none() && book.get(id(1)).is_none() && book.get(id(2)).is_some() && book.get(id(0)).is_some());
+}
+
+#[test]
+fn r8_change_of_an_alert_that_is_not_held() {
+    let mut book = AlertBook::default();
+    // it had gone, and fires again: it begins anew
+    apply(&mut book, 1, &[(Resolved, Firing, 1)]);
+    assert_eq!(book.get(id(1)).map(|alert| alert.version), Some(1));
+    // its rule is gone, and nothing is known of it
+    assert_eq!(book.apply_change(&change(2, Firing, Resolved, 1), None, at(1)), Applied::NotHeld);
+    // its rule is gone, but it is held: its label stays
+    let mut gone = change(1, Firing, Resolved, 2);
+    gone.reason = Some(ChangeReason::RuleChanged);
+    assert!(matches!(book.apply_change(&gone, None, at(2)), Applied::Now(alert) if Some(&alert.label) == label().as_ref()));
+}
+
+#[test]
+fn titles_speak_both_languages() {
+    struct Facts;
+    impl KeyFacts for Facts {
+        fn area(&self, _: &Key, part: &str) -> Value<'_> {
+            if part == "name" { Value::Text("Gia Nghĩa".into()) } else { Value::Unknown }
+        }
+        fn source_attribute(&self, source: &str, name: &str, _: Timestamp) -> Value<'_> {
+            Value::Text(format!("{source}:{name}").into())
+        }
+        fn cadence(&self, _: &str, _: Timestamp) -> Option<Span> {
+            None
+        }
+        fn area_of(&self, _: &str) -> Option<AreaId> {
+            None
+        }
+    }
+    let key = Key { tags: vec!["24617".into(), "loop-7".into()], area: None };
+    let number = |x: f64| {
+        let part = || vec![TemplatePart::Var(RuleVar::Field(0))];
+        let values = [FieldValue::Float(x)];
+        let row = RowView {
+            key: &key,
+            source_tag: Some(1),
+            start: at(0),
+            end: at(1),
+            values: &values,
+            heard: Some(3),
+            expected: None,
+            facts: &Facts,
+        };
+        let title = render_title(&Template { vi: part(), en: part() }, row);
+        (title.vi, title.en)
+    };
+    for (x, vi, en) in [
+        (1234.5, "1.234,5", "1,234.5"),
+        (0.0, "0", "0"),
+        (-0.001, "0", "0"),
+        (-1234567.891, "-1.234.567,89", "-1,234,567.89"),
+        (999.999, "1.000", "1,000"),
+        (27.0, "27", "27"),
+        (0.05, "0,05", "0.05"),
+        (f64::NAN, "không rõ", "unknown"),
+    ] {
+        assert_eq!(number(x), (vi.to_owned(), en.to_owned()), "{x}");
+    }
+    let row =
+        RowView { key: &key, source_tag: Some(1), start: at(0), end: at(1), values: &[], heard: Some(3), expected: None, facts: &Facts };
+    let text = |t: &str| TemplatePart::Text(t.into());
+    let vars = [
+        RuleVar::Area("name".into()),
+        RuleVar::Tag(1),
+        RuleVar::Heard,
+        RuleVar::Expected,
+        RuleVar::Field(0),
+        RuleVar::SourceAttribute("level".into()),
+        RuleVar::End,
+    ];
+    let en: Vec<_> = vars.into_iter().flat_map(|var| [TemplatePart::Var(var), text(" ")]).collect();
+    let title = render_title(&Template { vi: vec![text("tại "), TemplatePart::Var(RuleVar::Area("code".into()))], en }, row);
+    assert_eq!(title.vi, "tại không rõ");
+    assert_eq!(title.en, "Gia Nghĩa loop-7 3 unknown unknown loop-7:level 1970-01-01T00:01:00Z ");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn d1_book_restored_at_any_step_continues_identically(steps in prop::collection::vec((0..4u32, 0..6u8, 0..900i64), 1..60), cut in 0..60usize) {
+        let (mut whole, mut again) = (AlertBook::default(), AlertBook::default());
+        let mut now = 1;
+        for (i, (n, what, pass)) in steps.iter().enumerate() {
+            now += pass;
+            if i == cut {
+                let text = serde_json::to_string(&again.snapshot()).unwrap();
+                again = AlertBook::take_over(serde_json::from_str(&text).unwrap()).unwrap();
+            }
+            for book in [&mut whole, &mut again] {
+                let (from, version) = book.get(id(*n)).map_or((Inactive, 0), |alert| (alert.condition, alert.version));
+                match what {
+                    0 => apply(book, *n, &[(from, Firing, now)]),
+                    1 => apply(book, *n, &[(from, Resolved, now)]),
+                    2 if from == Inactive => apply(book, *n, &[(from, Pending, now)]),
+                    3 if from == Pending => apply(book, *n, &[(from, Inactive, now)]),
+                    4 => drop(acknowledge(book, *n, version, now)),
+                    _ => drop(book.expire(at(now))),
+                }
+            }
+            prop_assert_eq!(&whole, &again);
+            // what is listed is held, what is resolved is listed
+            let resolved = whole.iter().filter(|alert| alert.condition == Resolved).count();
+            prop_assert_eq!(resolved, whole.acknowledged.len() + whole.unacknowledged.len());
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Titles of alerts in both languages.
+//!
+//! Owns: how values read inside a sentence. Refuses to know: where they come from.
+//!
+//! Invariants
+//! 1. Numbers are grouped by thousands and rounded to two decimals at most: 1.234,5 in Vietnamese, 1,234.5 in English.
+//! 2. An unknown value says so; a title is never half empty.
+//!
+//! Called by: alert/mod.rs ([`super::Label::of`]).
+
+use crate::engine::rule::RowView;
+use crate::pipeline::expr::Value;
+use crate::pipeline::{Template, TemplatePart};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Title {
+    pub vi: String,
+    pub en: String,
+}
+
+struct Language {
+    thousands: char,
+    decimal: char,
+    yes: &'static str,
+    no: &'static str,
+    unknown: &'static str,
+}
+
+const VI: Language = Language { thousands: '.', decimal: ',', yes: "có", no: "không", unknown: "không rõ" };
+const EN: Language = Language { thousands: ',', decimal: '.', yes: "yes", no: "no", unknown: "unknown" };
+
+pub fn render_title(template: &Template, row: RowView<'_>) -> Title {
+    Title { vi: render(&template.vi, row, &VI), en: render(&template.en, row, &EN) }
+}
+
+fn render(parts: &[TemplatePart], row: RowView<'_>, language: &Language) -> String {
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            TemplatePart::Text(plain) => text.push_str(plain),
+            TemplatePart::Var(var) => match row.value(var) {
+                Value::Unknown => text.push_str(language.unknown),
+                Value::Bool(yes) => text.push_str(if yes { language.yes } else { language.no }),
+                Value::Num(x) => push_number(&mut text, x, language),
+                Value::Text(word) => text.push_str(&word),
+                Value::Time(t) => text.push_str(&t.to_string()),
+            },
+        }
+    }
+    text
+}
+
+/// Two decimals at most, without trailing zeros; whole thousands in groups.
+fn push_number(text: &mut String, x: f64, language: &Language) {
+    if !x.is_finite() {
+        text.push_str(language.unknown);
+        return;
+    }
+    let digits = format!("{:.2}", x.abs());
+    let (whole, decimals) = digits.split_once('.').unwrap_or((&digits, ""));
+    let decimals = decimals.trim_end_matches('0');
+    if x < 0.0 && digits.bytes().any(|b| (b'1'..=b'9').contains(&b)) {
+        text.push('-');
+    }
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i) % 3 == 0 {
+            text.push(language.thousands);
+        }
+        text.push(digit);
+    }
+    if !decimals.is_empty() {
+        text.push(language.decimal);
+        text.push_str(decimals);
+    }
+}

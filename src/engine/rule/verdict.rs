@@ -1,0 +1,114 @@
+//! The verdict of a rule on a row, and the facts that expressions and titles read.
+//!
+//! Owns: the seam between rows and expressions ([`RowView`], [`verdicts`]). Refuses to know: state, time that passes, the registry's
+//! shape (it asks [`KeyFacts`]).
+//!
+//! Invariants
+//! 1. An absent field, area or attribute is unknown, never zero or empty (R6).
+//! 2. A verdict depends on the row and the registry only.
+//!
+//! Called by: rule/mod.rs (verdicts), alert/title.rs (titles).
+
+use crate::engine::{AlertChange, FieldValue, Key, Row};
+use crate::geo::AreaId;
+use crate::pipeline::expr::{Inputs, Program, Value};
+use crate::pipeline::{RuleSpec, RuleVar, WindowSpec};
+use crate::time::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What the registry knows of a key.
+pub trait KeyFacts {
+    /// `area.name`, `area.code`, `area.level` of the key's area; unknown where it has none.
+    fn area(&self, key: &Key, part: &str) -> Value<'_>;
+    /// An attribute of a source in force at a time; unknown where it has none.
+    fn source_attribute(&self, source: &str, name: &str, at: Timestamp) -> Value<'_>;
+    /// The cadence of a source in force at a time.
+    fn cadence(&self, source: &str, at: Timestamp) -> Option<Span>;
+    /// The area that an `area` tag names: keys in snapshots carry tags only.
+    fn area_of(&self, tag: &str) -> Option<AreaId>;
+}
+
+/// Three-valued (R6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Verdict {
+    True,
+    False,
+    Unknown,
+}
+
+impl From<Option<bool>> for Verdict {
+    fn from(truth: Option<bool>) -> Self {
+        match truth {
+            Some(true) => Verdict::True,
+            Some(false) => Verdict::False,
+            None => Verdict::Unknown,
+        }
+    }
+}
+
+/// A row as rules and titles see it.
+#[derive(Clone, Copy)]
+pub struct RowView<'a> {
+    pub key: &'a Key,
+    /// Position of `source` in the tags.
+    pub source_tag: Option<usize>,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub values: &'a [FieldValue],
+    pub heard: Option<u32>,
+    pub expected: Option<u32>,
+    pub facts: &'a dyn KeyFacts,
+}
+
+impl<'a> RowView<'a> {
+    pub fn of_row(row: &'a Row, window: &WindowSpec, facts: &'a dyn KeyFacts) -> Self {
+        let Row { key, start, end, values, heard, expected, .. } = row;
+        let source_tag = window.source_tag;
+        RowView { key, source_tag, start: *start, end: *end, values, heard: *heard, expected: *expected, facts }
+    }
+
+    /// The row that decided a change.
+    pub fn of_change(change: &'a AlertChange, window: &WindowSpec, facts: &'a dyn KeyFacts) -> Self {
+        let AlertChange { key, window_start, window_end, values, heard, expected, .. } = change;
+        let source_tag = window.source_tag;
+        RowView { key, source_tag, start: *window_start, end: *window_end, values, heard: *heard, expected: *expected, facts }
+    }
+
+    pub fn value(&self, var: &RuleVar) -> Value<'a> {
+        let count = |n: Option<u32>| n.map_or(Value::Unknown, |n| Value::Num(n as f64));
+        let tag = |i: usize| self.key.tags.get(i).map(|tag| &**tag);
+        match var {
+            RuleVar::Field(i) => self.values.get(*i).and_then(|v| v.number()).map_or(Value::Unknown, Value::Num),
+            RuleVar::Tag(i) => tag(*i).map_or(Value::Unknown, |text| Value::Text(Cow::Borrowed(text))),
+            RuleVar::Start => Value::Time(self.start),
+            RuleVar::End => Value::Time(self.end),
+            RuleVar::Heard => count(self.heard),
+            RuleVar::Expected => count(self.expected),
+            RuleVar::Area(part) => self.facts.area(self.key, part),
+            RuleVar::SourceAttribute(name) => match self.source_tag.and_then(tag) {
+                Some(source) => self.facts.source_attribute(source, name, self.end),
+                None => Value::Unknown,
+            },
+        }
+    }
+}
+
+/// A rule's variables on one row: slot i is `vars[i]`.
+struct RuleInputs<'a> {
+    vars: &'a [RuleVar],
+    row: RowView<'a>,
+}
+
+impl Inputs for RuleInputs<'_> {
+    fn get(&self, slot: usize) -> Value<'_> {
+        self.vars.get(slot).map_or(Value::Unknown, |var| self.row.value(var))
+    }
+}
+
+/// `when` and `until` of a rule on a row.
+pub fn verdicts(rule: &RuleSpec, row: RowView<'_>) -> (Verdict, Option<Verdict>) {
+    let inputs = RuleInputs { vars: &rule.vars, row };
+    let truth = |program: &Program| Verdict::from(program.truth(&inputs));
+    (truth(&rule.when), rule.until.as_ref().map(truth))
+}

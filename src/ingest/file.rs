@@ -1,0 +1,235 @@
+//! Files as partitions: NDJSON of CloudEvents, or mapped CSV and JSON; plain, .gz or .zst.
+//!
+//! Owns: [`FileReader`]: one file's records in its own order, with line numbers and a cursor.
+//! Refuses to know: events, clocks, ticks.
+//!
+//! Invariants
+//! 1. Line numbers are 1-based lines of the file as it lies there; lines of white space only are no records but have numbers.
+//! 2. `current` stays until `advance`: who may not take a record yet finds it again.
+//! 3. A mapped file's records keep the line number of their row; broker_time comes from the map or not at all.
+//!
+//! Called by: file_run, driver (demo history).
+
+use crate::pipeline::map::{Emitted, Map};
+use crate::time::Timestamp;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum FileError {
+    #[error("cannot open {path}: {source}; check the path and who may read it")]
+    Open { path: PathBuf, source: io::Error },
+    #[error("cannot read {path} past line {line}: {source}; the file may be cut short or damaged")]
+    Read { path: PathBuf, line: u64, source: io::Error },
+    #[error("{path}:{line}: the map {map} fails on this row: {detail}")]
+    Map { path: PathBuf, line: u64, map: String, detail: String },
+}
+
+/// One record of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    pub number: u64,
+    pub bytes: &'a [u8],
+    pub broker_time: Option<Timestamp>,
+}
+
+/// A file, read from its beginning.
+pub struct FileReader {
+    path: PathBuf,
+    /// Size on disk and bytes read of it, for progress.
+    pub size: u64,
+    rows: Rows,
+}
+
+enum Rows {
+    Plain(PlainLines),
+    Mapped { events: Vec<(u64, Emitted)>, next: usize },
+}
+
+impl FileReader {
+    /// Opens a file; with a map, its rows become events (all are read at once: maps may join and sort).
+    pub fn open(path: &Path, map: Option<&Arc<Map>>) -> Result<FileReader, FileError> {
+        let open = |source| FileError::Open { path: path.to_owned(), source };
+        let file = File::open(path).map_err(open)?;
+        let size = file.metadata().map_err(open)?.len();
+        let input = unpack(path, file).map_err(open)?;
+        let rows = match map {
+            None => Rows::Plain(PlainLines::new(input)),
+            Some(map) => Rows::Mapped { events: super::mapped::read_events(path, input, map)?, next: 0 },
+        };
+        let mut reader = FileReader { path: path.to_owned(), size, rows };
+        if let Rows::Plain(lines) = &mut reader.rows {
+            lines.step().map_err(|source| FileError::Read { path: path.to_owned(), line: 0, source })?;
+        }
+        Ok(reader)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The record at the cursor; `None` at the end.
+    #[inline]
+    pub fn current(&self) -> Option<Line<'_>> {
+        match &self.rows {
+            Rows::Plain(lines) => lines.current(),
+            Rows::Mapped { events, next } => {
+                events.get(*next).map(|(number, e)| Line { number: *number, bytes: &e.json, broker_time: e.broker_time })
+            }
+        }
+    }
+
+    /// Moves to the next record.
+    #[inline]
+    pub fn advance(&mut self) -> Result<(), FileError> {
+        match &mut self.rows {
+            Rows::Plain(lines) => {
+                lines.step().map_err(|source| FileError::Read { path: self.path.clone(), line: lines.number, source })
+            }
+            Rows::Mapped { next, .. } => {
+                *next += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Bytes read so far, unpacked; for a mapped file, its events.
+    pub fn position(&self) -> u64 {
+        match &self.rows {
+            Rows::Plain(lines) => lines.taken,
+            Rows::Mapped { next, .. } => *next as u64,
+        }
+    }
+}
+
+/// Unpacks by the ending of the name.
+pub fn unpack(path: &Path, file: File) -> io::Result<Box<dyn Read + Send>> {
+    Ok(match path.extension().and_then(|e| e.to_str()) {
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(64 << 10, file))),
+        Some("zst") => Box::new(zstd::stream::read::Decoder::new(file)?),
+        _ => Box::new(file),
+    })
+}
+
+/// Whole lines through one buffer that stays in the cache.
+struct PlainLines {
+    input: Box<dyn Read + Send>,
+    buffer: Vec<u8>,
+    /// The present line is `buffer[from..to]`; what follows it begins at `next`.
+    from: usize,
+    to: usize,
+    next: usize,
+    filled: usize,
+    number: u64,
+    taken: u64,
+    ended: bool,
+    has_line: bool,
+}
+
+const BUFFER: usize = 256 << 10;
+
+impl PlainLines {
+    fn new(input: Box<dyn Read + Send>) -> PlainLines {
+        let buffer = vec![0; BUFFER];
+        PlainLines { input, buffer, from: 0, to: 0, next: 0, filled: 0, number: 0, taken: 0, ended: false, has_line: false }
+    }
+
+    #[inline]
+    fn current(&self) -> Option<Line<'_>> {
+        self.has_line.then(|| Line { number: self.number, bytes: &self.buffer[self.from..self.to], broker_time: None })
+    }
+
+    /// To the next line that is not white space only.
+    #[inline]
+    fn step(&mut self) -> io::Result<()> {
+        loop {
+            let Some(end) = memchr::memchr(b'\n', &self.buffer[self.next..self.filled]) else {
+                if self.fill()? {
+                    continue;
+                }
+                return Ok(());
+            };
+            let (from, to) = (self.next, self.next + end);
+            self.set(from, to, to + 1);
+            if self.has_line {
+                return Ok(());
+            }
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, from: usize, to: usize, next: usize) {
+        self.number += 1;
+        self.taken += (next - from) as u64;
+        (self.from, self.to, self.next) = (from, to, next);
+        self.has_line = !self.buffer[from..to].iter().all(u8::is_ascii_whitespace);
+    }
+
+    /// Reads more; false at the end, with the last line set if it has no line feed.
+    #[cold]
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.ended {
+            self.has_line = false;
+            return Ok(false);
+        }
+        self.buffer.copy_within(self.next..self.filled, 0);
+        self.filled -= self.next;
+        self.next = 0;
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        let n = loop {
+            match self.input.read(&mut self.buffer[self.filled..]) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        self.filled += n;
+        if n == 0 {
+            self.ended = true;
+            self.has_line = false;
+            if self.filled > 0 {
+                let end = self.filled;
+                self.set(0, end, end);
+                self.filled = end;
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &'static [u8]) -> Vec<(u64, String)> {
+        let mut lines = PlainLines::new(Box::new(text));
+        let mut out = Vec::new();
+        loop {
+            lines.step().unwrap();
+            match lines.current() {
+                Some(l) => out.push((l.number, String::from_utf8_lossy(l.bytes).into_owned())),
+                None => return out,
+            }
+        }
+    }
+
+    #[test]
+    fn blank_lines_are_no_records_but_have_numbers() {
+        assert_eq!(lines(b"a\n\n \t\r\nb\r\nc"), [(1, "a".into()), (4, "b\r".into()), (5, "c".into())]);
+        assert_eq!(lines(b""), []);
+        assert_eq!(lines(b"\n\n"), []);
+        assert_eq!(lines(b"a\n  "), [(1, "a".into())]);
+    }
+
+    #[test]
+    fn a_line_longer_than_the_buffer_is_whole() {
+        let long: &'static [u8] = Box::leak([vec![b'x'; BUFFER + 7], b"\ny\n".to_vec()].concat().into_boxed_slice());
+        let got = lines(long);
+        assert_eq!((got[0].1.len(), got[1].clone()), (BUFFER + 7, (2, "y".into())));
+    }
+}

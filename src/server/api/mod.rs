@@ -1,0 +1,94 @@
+//! The REST interface: routes, what all answers have in common.
+//!
+//! Owns: [`App`] (what handlers share), the table of routes, headers that every answer carries. Refuses to know: what any handler does.
+//!
+//! Invariants
+//! 1. Every refusal is a `wire::Problem`; unknown paths and methods too.
+//! 2. Every answer carries the security headers of [`headers`].
+//! 3. Every body is read up to a limit and no further.
+//!
+//! Called by: server (`router`).
+
+pub mod act;
+pub mod caller;
+pub mod events;
+pub mod headers;
+pub mod probe;
+pub mod problem;
+pub mod read;
+pub mod session;
+pub mod trend;
+
+use crate::server::parts::ServerParts;
+use crate::server::scope::ScopeTree;
+use crate::server::{page, ws};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use problem::Refusal;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What all handlers share.
+pub struct App {
+    pub parts: ServerParts,
+    /// Bytes of events on their way.
+    pub events_room: Arc<Semaphore>,
+    /// Places for websockets.
+    pub client_room: Arc<Semaphore>,
+}
+
+impl App {
+    pub fn new(parts: ServerParts) -> Arc<App> {
+        let events_room = Arc::new(Semaphore::new(parts.settings.events_in_flight));
+        let client_room = Arc::new(Semaphore::new(parts.settings.clients));
+        Arc::new(App { parts, events_room, client_room })
+    }
+
+    pub fn tree(&self) -> Arc<dyn ScopeTree> {
+        self.parts.province.clone()
+    }
+}
+
+pub fn routes(app: Arc<App>) -> Router {
+    let api = Router::new()
+        .route("/me", get(read::me))
+        .route("/session", post(session::begin).delete(session::end))
+        .route("/catalog", get(read::catalog))
+        .route("/areas", get(read::areas))
+        .route("/trend", get(trend::trend))
+        .route("/alerts", get(read::alerts))
+        .route("/alerts/{id}", get(read::alert))
+        .route("/alerts/{id}/acknowledge", post(act::acknowledge))
+        .route("/events", post(events::post))
+        .route("/live", get(ws::live))
+        .fallback(async || Refusal::NotFound("docs/protocol.md lists what there is".to_owned()))
+        .method_not_allowed_fallback(async || Refusal::NotFound("this path takes another method; see docs/protocol.md".to_owned()));
+    let all = Router::new()
+        .nest("/api/v1", api)
+        .route("/healthz", get(probe::healthz))
+        .route("/readyz", get(probe::readyz))
+        .route("/metrics", get(probe::metrics))
+        .fallback(page::serve)
+        .with_state(app);
+    headers::layer(all)
+}
+
+/// Reads a body up to `limit` bytes.
+pub async fn body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    axum::body::to_bytes(body, limit).await.map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(each) = cause {
+            if each.to_string().contains("length limit") {
+                return too_large(limit);
+            }
+            cause = each.source();
+        }
+        Refusal::Malformed(format!("the body broke off: {error}"))
+    })
+}
+
+pub fn too_large(limit: usize) -> Refusal {
+    Refusal::TooLarge(format!("at most {limit} bytes"))
+}

@@ -1,0 +1,154 @@
+//! What may be read: who am I, catalogue, areas, alerts.
+//!
+//! Owns: the answers of the reading half of the REST interface, except the trend. Refuses to know: how the picture is kept, who signs in.
+//!
+//! Invariants
+//! 1. Nothing outside the caller's scope is in any answer; what is outside is "not found", not "forbidden".
+//! 2. Answers are absolute and of now; nothing of them is kept by caches.
+//!
+//! Called by: the router.
+
+use super::App;
+use super::caller::Caller;
+use super::problem::Refusal;
+use crate::engine::AlertId;
+use crate::server::hub::HubGone;
+use crate::server::parts::{AreaShape, SourceError};
+use crate::server::scope::Scope;
+use crate::server::wire::{AlertDetail, AlertView, Catalog, Condition, Me};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+impl From<HubGone> for Refusal {
+    fn from(gone: HubGone) -> Refusal {
+        Refusal::Unavailable(gone.to_string())
+    }
+}
+
+impl From<SourceError> for Refusal {
+    fn from(error: SourceError) -> Refusal {
+        match error {
+            SourceError::Unavailable(detail) => Refusal::Unavailable(detail),
+            SourceError::Failed(detail) => Refusal::Failed(detail),
+        }
+    }
+}
+
+/// Also for a machine that sees nothing else.
+pub async fn me(caller: Caller) -> Json<Me> {
+    Json(caller.guest.me)
+}
+
+pub async fn catalog(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Catalog>, Refusal> {
+    let caller = caller.reader()?;
+    Ok(Json(catalog_in_scope(&app.parts.province.catalog(), &caller.scope)))
+}
+
+/// The sectors in scope, with their measurements and rules.
+pub fn catalog_in_scope(catalog: &Catalog, scope: &Scope) -> Catalog {
+    let measurements: Vec<_> = catalog.measurements.iter().filter(|each| scope.sees_sector(&each.sector)).cloned().collect();
+    let known = |measurement: &str| measurements.iter().any(|each| each.measurement == measurement);
+    Catalog {
+        place: catalog.place.clone(),
+        time_zone: catalog.time_zone.clone(),
+        sectors: catalog.sectors.iter().filter(|each| scope.sees_sector(&each.code)).cloned().collect(),
+        rules: catalog.rules.iter().filter(|rule| known(&rule.measurement)).cloned().collect(),
+        measurements,
+    }
+}
+
+pub async fn areas(State(app): State<Arc<App>>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
+    let caller = caller.reader()?;
+    let text = areas_in_scope(&app.parts.province.areas(), &caller.scope);
+    let tag: String = Sha256::digest(text.as_bytes()).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{tag}\"");
+    let same = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|seen| seen.to_str().ok())
+        .is_some_and(|seen| seen.split(',').any(|each| each.trim().trim_start_matches("W/") == tag));
+    // Another reader at the same screen may have another scope: always asked again.
+    let fixed = [(header::ETAG, tag), (header::CACHE_CONTROL, "private, no-cache".to_owned())];
+    if same {
+        return Ok((StatusCode::NOT_MODIFIED, fixed).into_response());
+    }
+    Ok((fixed, [(header::CONTENT_TYPE, "application/geo+json")], text).into_response())
+}
+
+/// A GeoJSON FeatureCollection of the areas in scope. A parent outside the scope is not named.
+pub fn areas_in_scope(areas: &[AreaShape], scope: &Scope) -> String {
+    let mut text = String::from("{\"type\":\"FeatureCollection\",\"features\":[");
+    let mut first = true;
+    for area in areas.iter().filter(|area| scope.sees_area(Some(&area.code))) {
+        let parent = area.parent.as_deref().filter(|parent| scope.sees_area(Some(parent)));
+        let properties = serde_json::json!({ "code": area.code, "name": area.name, "level": area.level, "parent": parent });
+        if !first {
+            text.push(',');
+        }
+        first = false;
+        text.push_str("{\"type\":\"Feature\",\"properties\":");
+        text.push_str(&properties.to_string());
+        text.push_str(",\"geometry\":");
+        text.push_str(&area.geometry);
+        text.push('}');
+    }
+    text.push_str("]}");
+    text
+}
+
+#[derive(Deserialize)]
+pub struct AlertsQuery {
+    #[serde(default)]
+    open: bool,
+}
+
+pub async fn alerts(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    query: Result<Query<AlertsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Vec<Arc<AlertView>>>, Refusal> {
+    let caller = caller.reader()?;
+    let Query(query) = query.map_err(|_| Refusal::Malformed("open is true or false".to_owned()))?;
+    let mut alerts = app.parts.hub.alerts(caller.scope).await?;
+    alerts.retain(|alert| !query.open || is_open(alert));
+    alerts.sort_by(|a, b| b.since.cmp(&a.since).then_with(|| a.id.cmp(&b.id)));
+    Ok(Json(alerts))
+}
+
+/// Still to be watched: it has not resolved.
+fn is_open(alert: &AlertView) -> bool {
+    matches!(alert.condition, Condition::Pending | Condition::Firing | Condition::NoData)
+}
+
+pub fn alert_id(text: &str) -> Result<AlertId, Refusal> {
+    let id = AlertId::try_from(text.to_owned()).map_err(Refusal::Malformed)?;
+    if id.to_string() == text { Ok(id) } else { Err(Refusal::Malformed("an alert id has lower-case digits".to_owned())) }
+}
+
+/// The alert as the picture holds it, if it is in scope.
+pub async fn alert_in_scope(app: &App, scope: &Scope, id: AlertId) -> Result<Option<Arc<AlertView>>, Refusal> {
+    Ok(app.parts.hub.alert(id.to_string()).await?.filter(|alert| scope.sees_alert(alert)))
+}
+
+pub async fn alert(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Json<AlertDetail>, Refusal> {
+    let caller = caller.reader()?;
+    let id = alert_id(&id)?;
+    let current = alert_in_scope(&app, &caller.scope, id).await?;
+    let known = app.parts.history.detail(id).await?.filter(|detail| caller.scope.sees_alert(&detail.alert));
+    match (known, current) {
+        (Some(mut detail), Some(current)) => {
+            // The picture may be a tick ahead of the journal's reader, or behind it.
+            if current.version > detail.alert.version {
+                detail.alert = AlertView::clone(&current);
+            }
+            Ok(Json(detail))
+        }
+        (Some(detail), None) => Ok(Json(detail)),
+        (None, Some(current)) => Ok(Json(AlertDetail { alert: AlertView::clone(&current), history: Vec::new() })),
+        (None, None) => Err(Refusal::NotFound(format!("alert {id}"))),
+    }
+}

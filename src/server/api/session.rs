@@ -1,0 +1,57 @@
+//! Signing in and out.
+//!
+//! Owns: the exchange of a token for a cookie. Refuses to know: how tokens and sessions are kept.
+//!
+//! Invariants
+//! 1. The cookie holds a session id, never the token; HttpOnly, SameSite=Strict, Path=/, Secure behind https.
+//! 2. Signing in from a foreign page is refused.
+//!
+//! Called by: the router.
+
+use super::App;
+use super::caller::{COOKIE, check_page, is_secure, peer, refused, session};
+use super::problem::Refusal;
+use crate::server::auth::Via;
+use crate::server::auth::session::LASTS_MS;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// A sign-in is small.
+const BODY_LIMIT: usize = 4096;
+
+#[derive(Deserialize)]
+struct SignIn {
+    token: String,
+}
+
+pub async fn begin(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    // Without a cookie yet; what a foreign page could do is sign the browser in as somebody else.
+    if parts.headers.contains_key(header::ORIGIN) {
+        check_page(&parts.headers, &app, Via::Cookie, true)?;
+    }
+    let body = super::body(body, BODY_LIMIT).await?;
+    let asked: SignIn = serde_json::from_slice(&body).map_err(|_| Refusal::Malformed("{\"token\": \"ioc_…\"} is expected".to_owned()))?;
+    let id = app.parts.access.sign_in(peer(&parts, &app), asked.token.trim()).map_err(refused)?;
+    let cookie = cookie(&id, LASTS_MS / 1000, is_secure(&parts.headers, &app))?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+pub async fn end(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, Refusal> {
+    check_page(request.headers(), &app, Via::Cookie, true)?;
+    if let Some(id) = session(request.headers()) {
+        app.parts.access.sign_out(id);
+    }
+    let cookie = cookie("", 0, is_secure(request.headers(), &app))?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+fn cookie(id: &str, seconds: i64, secure: bool) -> Result<HeaderValue, Refusal> {
+    let secure = if secure { "; Secure" } else { "" };
+    let text = format!("{COOKIE}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    HeaderValue::try_from(text).map_err(|error| Refusal::Failed(error.to_string()))
+}

@@ -1,0 +1,186 @@
+//! What the server needs from the rest, as narrow traits that the composition root fulfils.
+//!
+//! Owns: [`ServerParts`], [`ServerSettings`], the questions asked of registry, store, journal, driver and log. Refuses to know: their answers' making.
+//!
+//! Invariants
+//! 1. Every answer that may take time is a future with an error that names the cause; none may block the thread.
+//! 2. What comes back is judged by scope again here, wherever it carries an area: nobody else has to remember to.
+//!
+//! Called by: the composition root (fills it), api, ws.
+
+use crate::engine::{Act, AlertId};
+use crate::server::auth::{Access, WallClock};
+use crate::server::hub::Hub;
+use crate::server::scope::ScopeTree;
+use crate::server::wire::{AlertDetail, AlertView, Catalog, TrendPoint};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Everything the server stands on.
+pub struct ServerParts {
+    pub settings: ServerSettings,
+    pub access: Arc<Access>,
+    pub clock: WallClock,
+    pub hub: Hub,
+    pub province: Arc<dyn Province>,
+    pub trends: Arc<dyn TrendSource>,
+    pub history: Arc<dyn AlertHistory>,
+    pub actions: ActionSink,
+    pub door: Arc<dyn EventDoor>,
+    pub probes: Arc<dyn Probes>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Sent in the hello: "ioc 0.1.0".
+    pub server: String,
+    /// Origins besides the server's own: "https://ioc.example.vn". Their hosts are accepted as `Host` too.
+    pub origins: Vec<String>,
+    /// A proxy stands before the server: `X-Forwarded-Proto` and the last of `X-Forwarded-For` are believed.
+    pub behind_proxy: bool,
+    /// Cookies are always `Secure`.
+    pub secure_cookies: bool,
+    /// Of one event, in bytes.
+    pub event_limit: usize,
+    /// Of a batch of events, in bytes.
+    pub batch_limit: usize,
+    /// Bytes of events that may be on their way to the log at once.
+    pub events_in_flight: usize,
+    /// Websockets at once.
+    pub clients: usize,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings {
+            server: concat!("ioc ", env!("CARGO_PKG_VERSION")).to_owned(),
+            origins: Vec::new(),
+            behind_proxy: false,
+            secure_cookies: false,
+            event_limit: 1 << 20,
+            batch_limit: 8 << 20,
+            events_in_flight: 64 << 20,
+            clients: 2_000,
+        }
+    }
+}
+
+/// The registry and the pipelines in force, as the page needs them.
+pub trait Province: ScopeTree {
+    fn catalog(&self) -> Arc<Catalog>;
+    /// The areas in force now, deepest level.
+    fn areas(&self) -> Arc<Vec<AreaShape>>;
+    /// The registered area of a source.
+    fn source_area(&self, source: &str) -> Option<String>;
+}
+
+/// An area as it is drawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AreaShape {
+    pub code: String,
+    pub name: String,
+    pub level: String,
+    pub parent: Option<String>,
+    /// A GeoJSON geometry object.
+    pub geometry: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrendQuery {
+    pub measurement: String,
+    pub field: String,
+    /// All tags of the measurement: one series.
+    pub tags: BTreeMap<String, String>,
+    /// Window starts in [from, to), ms since 1970.
+    pub from: i64,
+    pub to: i64,
+    /// So many points at most.
+    pub limit: usize,
+}
+
+/// The store, for charts.
+pub trait TrendSource: Send + Sync + 'static {
+    /// The newest revision of each window, by start.
+    fn trend(&self, query: TrendQuery) -> Answer<'_, Result<Vec<TrendPoint>, SourceError>>;
+}
+
+/// The journal, for how an alert came to be.
+pub trait AlertHistory: Send + Sync + 'static {
+    fn detail(&self, id: AlertId) -> Answer<'_, Result<Option<AlertDetail>, SourceError>>;
+}
+
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SourceError {
+    /// It cannot be reached just now.
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// To the driver. What is sent becomes an action of the next tick.
+pub type ActionSink = mpsc::Sender<ActionRequest>;
+
+/// An operator's action on its way. The driver adds the time (`Action::at`).
+#[derive(Debug)]
+pub struct ActionRequest {
+    pub alert: AlertId,
+    pub version: u32,
+    pub by: String,
+    pub note: String,
+    pub act: Act,
+    /// Answered only after the action's tick is durable (D2).
+    pub answer: oneshot::Sender<ActionAnswer>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ActionAnswer {
+    /// Carried out; the alert after it.
+    Done(Arc<AlertView>),
+    /// The alert has changed since, or it is already so: as it is now.
+    Stale(Arc<AlertView>),
+    /// No such alert.
+    Unknown,
+    /// The journal cannot be written.
+    Failed(String),
+}
+
+/// The log's door for events over HTTP.
+pub trait EventDoor: Send + Sync + 'static {
+    /// All records become durable, or an error says that none of them counts as taken.
+    fn append(&self, records: Vec<DoorRecord>) -> Answer<'_, Result<(), DoorError>>;
+}
+
+/// One event as the log takes it; headers as in the Kafka protocol binding of CloudEvents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DoorRecord {
+    /// `partitionkey`, else `subject`, else `source` (R4).
+    pub key: String,
+    /// Structured: `content-type: application/cloudevents+json`. Binary: `ce_id`, `ce_source`, …, `content-type`.
+    pub headers: Vec<(String, Bytes)>,
+    pub body: Bytes,
+}
+
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DoorError {
+    /// The log takes nothing more just now.
+    #[error("the log is busy")]
+    Busy { retry_after: Duration },
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Questions of those who watch the process.
+pub trait Probes: Send + Sync + 'static {
+    /// State built and log readable; else what is missing.
+    fn ready(&self) -> Result<(), String>;
+    /// Prometheus text.
+    fn metrics(&self) -> String;
+}

@@ -1,0 +1,245 @@
+//! Rows and alerts as the browser sees them.
+//!
+//! Owns: [`Views`]: names of areas, sectors, fields put to what the engine says. Refuses to know: who looks, the board.
+//!
+//! Invariants
+//! 1. Pure: the same row or alert gives the same view (R3).
+//! 2. The area of a view is the key's located area, else the registered area of its source, else none.
+//!
+//! Called by: driver (each committed tick), server::province (catalog), tests.
+
+use super::board::FigureInput;
+use super::wire::{
+    self, Acknowledgement, AlertDetail, AlertView, AreaRef, Catalog, Evidence, FieldView, FigureView, HistoryEntry, Limit,
+    MeasurementView, RuleView, SectorView, Text,
+};
+use crate::definitions::Definitions;
+use crate::engine::alert::{Alert, Handling, Happened};
+use crate::engine::setup::Setup;
+use crate::engine::{ChangeReason, Condition, FieldValue, Key, Row, RowState};
+use crate::geo::AreaId;
+use crate::pipeline::{Severity, Template, TemplatePart, WindowSpec};
+use crate::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub struct Views {
+    pub setup: Arc<Setup>,
+    sectors: Vec<Arc<str>>,
+}
+
+impl Views {
+    pub fn new(setup: Arc<Setup>) -> Views {
+        let sectors = setup.pipelines.iter().map(|p| p.sector.as_str().into()).collect();
+        Views { setup, sectors }
+    }
+
+    pub fn figure(&self, row: &Row) -> FigureInput {
+        let spec = &self.setup.pipelines[row.pipeline as usize].windows[row.window as usize];
+        let view = FigureView {
+            measurement: spec.measurement.clone(),
+            key: tags(&row.key, spec),
+            area: self.area(&row.key, spec, row.end),
+            start: row.start.millis(),
+            end: row.end.millis(),
+            revision: row.revision,
+            state: row_state(row.state),
+            values: values(&row.values, spec),
+            heard: row.heard,
+            expected: row.expected,
+        };
+        FigureInput { sector: self.sectors[row.pipeline as usize].clone(), view: Arc::new(view) }
+    }
+
+    /// `None` where the alert's pipeline is gone: nobody can say what its row was.
+    pub fn alert(&self, alert: &Alert) -> AlertView {
+        let spec = self.window_of(alert);
+        let rule = self.rule_of(alert);
+        let change = &alert.last;
+        let area = spec.and_then(|s| self.area(&alert.key, s, change.window_end)).or_else(|| alert.key.area.map(|a| self.area_ref(a)));
+        AlertView {
+            id: alert.id.to_string(),
+            version: alert.version,
+            pipeline: alert.label.pipeline.clone(),
+            rule: alert.label.rule.clone(),
+            sector: alert.label.sector.clone(),
+            severity: severity(alert.label.severity),
+            title: Text { vi: alert.label.title.vi.clone(), en: alert.label.title.en.clone() },
+            position: spec.and_then(|s| self.position(&alert.key, s, change.window_end)),
+            area,
+            key: spec.map_or_else(BTreeMap::new, |s| tags(&alert.key, s)),
+            condition: condition(alert.condition),
+            handling: match alert.handling {
+                Handling::New => wire::Handling::New,
+                Handling::Acknowledged => wire::Handling::Acknowledged,
+            },
+            since: alert.since.millis(),
+            changed: alert.changed.millis(),
+            resolved: alert.resolved.map(Timestamp::millis),
+            reason: change.reason.map(|r| reason(r).to_owned()),
+            retroactive: alert.retroactive,
+            acknowledged: alert.acknowledged.as_ref().map(|a| Acknowledgement { by: a.by.clone(), at: a.at.millis(), note: a.note.clone() }),
+            evidence: Evidence {
+                measurement: spec.map_or_else(String::new, |s| s.measurement.clone()),
+                window_start: change.window_start.millis(),
+                window_end: change.window_end.millis(),
+                revision: change.row_revision,
+                state: row_state(change.row_state),
+                values: spec.map_or_else(BTreeMap::new, |s| values(&change.values, s)),
+                when: rule.map_or_else(String::new, |r| r.when.text().to_owned()),
+                until: rule.and_then(|r| r.until.as_ref()).map(|u| u.text().to_owned()),
+                for_ms: rule.map_or(0, |r| r.hold.millis()),
+                rule_version: change.rule_version.chars().take(12).collect(),
+                heard: change.heard,
+                expected: change.expected,
+            },
+        }
+    }
+
+    pub fn detail(&self, alert: &Alert) -> AlertDetail {
+        let spec = self.window_of(alert);
+        let history = alert.history.iter().map(|step| {
+            let (what, by, note, why, numbers) = match &step.what {
+                Happened::Condition { to, reason: why, values: v } => {
+                    (wire_name(*to), None, None, why.map(|r| reason(r).to_owned()), spec.map_or_else(BTreeMap::new, |s| values(v, s)))
+                }
+                Happened::Acknowledged { by, note } => ("acknowledged", Some(by.clone()), Some(note.clone()), None, BTreeMap::new()),
+            };
+            HistoryEntry { at: step.at.millis(), what: what.to_owned(), by, note, reason: why, values: numbers }
+        });
+        AlertDetail { alert: self.alert(alert), history: history.collect() }
+    }
+
+    fn window_of(&self, alert: &Alert) -> Option<&WindowSpec> {
+        let pipeline = self.setup.pipelines.get(alert.last.pipeline as usize)?;
+        pipeline.windows.get(pipeline.rules.get(alert.last.rule as usize)?.window)
+    }
+
+    fn rule_of(&self, alert: &Alert) -> Option<&crate::pipeline::RuleSpec> {
+        self.setup.pipelines.get(alert.last.pipeline as usize)?.rules.get(alert.last.rule as usize)
+    }
+
+    fn area(&self, key: &Key, spec: &WindowSpec, at: Timestamp) -> Option<AreaRef> {
+        let registry = &self.setup.registry;
+        let of_source = || {
+            let source = registry.sources.get(&key.tags[spec.source_tag?], at)?;
+            registry.area_of_source(source, at)
+        };
+        key.area.or_else(of_source).map(|a| self.area_ref(a))
+    }
+
+    fn area_ref(&self, id: AreaId) -> AreaRef {
+        let area = self.setup.registry.areas.area(id);
+        AreaRef { code: area.code.clone(), name: area.name.clone() }
+    }
+
+    fn position(&self, key: &Key, spec: &WindowSpec, at: Timestamp) -> Option<[f64; 2]> {
+        let source = self.setup.registry.sources.get(&key.tags[spec.source_tag?], at)?;
+        source.position.map(|(lon, lat)| [lon, lat])
+    }
+}
+
+fn tags(key: &Key, spec: &WindowSpec) -> BTreeMap<String, String> {
+    spec.tags.iter().cloned().zip(key.tags.iter().map(|t| t.to_string())).collect()
+}
+
+fn values(values: &[FieldValue], spec: &WindowSpec) -> BTreeMap<String, f64> {
+    let named = spec.fields.iter().zip(values);
+    named.filter_map(|(field, value)| Some((field.name.clone(), value.number()?))).collect()
+}
+
+pub fn row_state(state: RowState) -> wire::RowState {
+    match state {
+        RowState::Provisional => wire::RowState::Provisional,
+        RowState::Final => wire::RowState::Final,
+        RowState::Incomplete => wire::RowState::Incomplete,
+        RowState::Withdrawn => wire::RowState::Withdrawn,
+    }
+}
+
+fn severity(severity: Severity) -> wire::Severity {
+    match severity {
+        Severity::Critical => wire::Severity::Critical,
+        Severity::Major => wire::Severity::Major,
+        Severity::Minor => wire::Severity::Minor,
+        Severity::Notice => wire::Severity::Notice,
+    }
+}
+
+fn condition(condition: Condition) -> wire::Condition {
+    match condition {
+        Condition::Inactive => wire::Condition::Inactive,
+        Condition::Pending => wire::Condition::Pending,
+        Condition::Firing => wire::Condition::Firing,
+        Condition::NoData => wire::Condition::NoData,
+        Condition::Resolved => wire::Condition::Resolved,
+    }
+}
+
+fn wire_name(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Inactive => "inactive",
+        Condition::Pending => "pending",
+        Condition::Firing => "firing",
+        Condition::NoData => "no_data",
+        Condition::Resolved => "resolved",
+    }
+}
+
+fn reason(reason: ChangeReason) -> &'static str {
+    match reason {
+        ChangeReason::Revised => "revised",
+        ChangeReason::RuleChanged => "rule changed",
+        ChangeReason::NoData => "no data",
+    }
+}
+
+/// What there is to see: measurements, fields, rules.
+pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone: &str) -> Catalog {
+    let sectors = setup.registry.sectors.iter();
+    let measurements = setup.pipelines.iter().flat_map(|p| {
+        p.windows.iter().map(|w| MeasurementView {
+            measurement: w.measurement.clone(),
+            pipeline: p.name.clone(),
+            sector: p.sector.clone(),
+            every_ms: w.alignment.every().nominal().millis(),
+            tags: w.tags.clone(),
+            fields: w.fields.iter().map(|f| FieldView { field: f.name.clone(), unit: f.unit.clone() }).collect(),
+        })
+    });
+    let rules = setup.pipelines.iter().flat_map(|p| p.rules.iter().map(|r| rule(r, p, definitions)));
+    Catalog {
+        place,
+        time_zone: time_zone.to_owned(),
+        sectors: sectors.map(|s| SectorView { code: s.code.clone(), name: Text { vi: s.name_vi.clone(), en: s.name_en.clone() } }).collect(),
+        measurements: measurements.collect(),
+        rules: rules.collect(),
+    }
+}
+
+fn rule(rule: &crate::pipeline::RuleSpec, pipeline: &crate::pipeline::Pipeline, definitions: &Definitions) -> RuleView {
+    RuleView {
+        pipeline: pipeline.name.clone(),
+        rule: rule.name.clone(),
+        measurement: pipeline.windows[rule.window].measurement.clone(),
+        severity: severity(rule.severity),
+        title: outline(&rule.title),
+        when: rule.when.text().to_owned(),
+        until: rule.until.as_ref().map(|u| u.text().to_owned()),
+        for_ms: rule.hold.millis(),
+        limits: rule.limits.iter().map(|l| Limit { field: l.field.clone(), op: l.op.to_owned(), value: l.value, until: l.until }).collect(),
+        sop: rule.sop.as_ref().and_then(|path| definitions.procedure(path)).map(str::to_owned),
+    }
+}
+
+/// A title without a row: its variables are left as an ellipsis.
+fn outline(template: &Template) -> Text {
+    let text = |parts: &[TemplatePart]| {
+        let parts = parts.iter().map(|p| match p {
+            TemplatePart::Text(t) => t.as_str(),
+            TemplatePart::Var(_) => "…",
+        });
+        parts.collect::<String>()
+    };
+    Text { vi: text(&template.vi), en: text(&template.en) }
+}

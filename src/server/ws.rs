@@ -1,0 +1,204 @@
+//! One client's websocket: hello, first picture, frames, goodbye.
+//!
+//! Owns: the life of a socket and its time limits. Refuses to know: what frames say, who may see what (the hub's groups are by scope).
+//!
+//! Invariants
+//! 1. A socket opens only for a page of this server ([`super::api::caller`]) and a reader; its first frame is a hello within [`HELLO`].
+//! 2. The last frame is `bye` with its reason, if the client still reads.
+//! 3. Nothing here waits for a client without a limit, and nobody else waits for this client.
+//! 4. A pass that no longer holds closes the socket within [`LOOK_AGAIN`].
+//! 5. A client sends at most [`MESSAGE_LIMIT`] bytes a message, and nothing but its hello.
+//!
+//! Called by: the router.
+
+use super::api::App;
+use super::api::caller::Caller;
+use super::api::problem::Refusal;
+use super::hub::{First, Frames, Joined, encode};
+use super::wire::{ByeReason, ClientMessage, PROTOCOL, Resume, ServerMessage};
+use axum::extract::State;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::Response;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+/// The hello must come within this time.
+pub const HELLO: Duration = Duration::from_secs(5);
+/// The largest message a client may send.
+pub const MESSAGE_LIMIT: usize = 4096;
+/// A frame that the client does not take within this time is the last.
+const SENDING: Duration = Duration::from_secs(30);
+/// So long the goodbye may take.
+const LEAVING: Duration = Duration::from_secs(2);
+/// The pass is looked at, and a ping sent, this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// A client that answers no ping for so long is gone.
+const SILENT: Duration = Duration::from_secs(60);
+
+type Upgrade = Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>;
+
+pub async fn live(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade) -> Result<Response, Refusal> {
+    let caller = caller.reader()?;
+    let upgrade = upgrade.map_err(|error| Refusal::Malformed(format!("a websocket is expected here: {error}")))?;
+    let full = || Refusal::Busy { seconds: 10, detail: format!("{} clients are connected", app.parts.settings.clients) };
+    let place = app.client_room.clone().try_acquire_owned().map_err(|_| full())?;
+    let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT);
+    Ok(upgrade.on_upgrade(move |socket| async move {
+        let (sink, stream) = socket.split();
+        Line { sink, stream }.run(&app, &caller).await;
+        drop(place);
+    }))
+}
+
+/// Why the socket ends: a goodbye to be said, or nobody there to hear one.
+enum End {
+    Bye(ByeReason, String),
+    Gone,
+}
+
+struct Line {
+    sink: SplitSink<WebSocket, Message>,
+    stream: SplitStream<WebSocket>,
+}
+
+impl Line {
+    async fn run(mut self, app: &App, caller: &Caller) {
+        if let Err(End::Bye(reason, detail)) = self.speak(app, caller).await {
+            // The client may not read any more: then it learns nothing, which is all that is left.
+            let _ = timeout(LEAVING, self.leave(reason, detail)).await;
+        }
+    }
+
+    async fn speak(&mut self, app: &App, caller: &Caller) -> Result<(), End> {
+        let resume = timeout(HELLO, self.hello())
+            .await
+            .unwrap_or_else(|_| Err(End::Bye(ByeReason::Protocol, format!("no hello within {} s", HELLO.as_secs()))))?;
+        let stopping = |_| End::Bye(ByeReason::Shutdown, String::new());
+        let joined = app.parts.hub.join(caller.scope.clone(), resume).await.map_err(stopping)?;
+        let Joined { epoch, first, mut frames } = joined;
+        let resumed = matches!(first, First::Resumed(_));
+        let server = app.parts.settings.server.clone();
+        let hello = ServerMessage::Hello { protocol: PROTOCOL, server, epoch, resumed, me: caller.guest.me.clone() };
+        if let Some(hello) = encode(&hello) {
+            self.send(&mut frames, hello).await?;
+        }
+        if let Some(first) = encode_first(first).await {
+            self.send(&mut frames, first).await?;
+        }
+        self.follow(app, caller, &mut frames).await
+    }
+
+    async fn hello(&mut self) -> Result<Option<Resume>, End> {
+        loop {
+            let text = match self.stream.next().await {
+                Some(Ok(Message::Text(text))) => text,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Binary(_))) => return Err(End::Bye(ByeReason::Protocol, "text frames are expected".to_owned())),
+                Some(Err(error)) => return Err(End::Bye(ByeReason::Protocol, error.to_string())),
+                Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
+            };
+            return match serde_json::from_str(&text) {
+                Ok(ClientMessage::Hello { protocol: PROTOCOL, resume }) => Ok(resume),
+                Ok(ClientMessage::Hello { protocol, .. }) => Err(End::Bye(
+                    ByeReason::Protocol,
+                    format!("protocol {protocol} was asked for, {PROTOCOL} is spoken here; load the page anew"),
+                )),
+                Err(error) => Err(End::Bye(ByeReason::Protocol, format!("a hello is expected: {error}"))),
+            };
+        }
+    }
+
+    /// Frames out, pongs in, until somebody ends it.
+    async fn follow(&mut self, app: &App, caller: &Caller, frames: &mut Frames) -> Result<(), End> {
+        let mut look = interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                frame = frames.next() => match frame {
+                    Ok(frame) => self.send(frames, frame).await?,
+                    Err(reason) => return Err(dismissed(reason)),
+                },
+                message = self.stream.next() => match hear(message)? {
+                    ControlFlow::Continue(()) => heard = Instant::now(),
+                    ControlFlow::Break(()) => return Ok(()),
+                },
+                _ = look.tick() => {
+                    if app.parts.access.admit(&caller.pass).is_none_or(|guest| guest.me != caller.guest.me) {
+                        return Err(End::Bye(ByeReason::Denied, "the token is no longer valid, or its rights have changed".to_owned()));
+                    }
+                    if heard.elapsed() > SILENT {
+                        return Err(End::Gone);
+                    }
+                    self.send_message(frames, Message::Ping(bytes::Bytes::new())).await?;
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, frames: &mut Frames, frame: Utf8Bytes) -> Result<(), End> {
+        self.send_message(frames, Message::Text(frame)).await
+    }
+
+    /// Waits for the client, but not longer than its bound or the limit allow.
+    async fn send_message(&mut self, frames: &mut Frames, message: Message) -> Result<(), End> {
+        tokio::select! {
+            biased;
+            reason = frames.dismissed() => Err(dismissed(reason)),
+            sent = timeout(SENDING, self.sink.send(message)) => match sent {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) => Err(End::Gone),
+                Err(_) => Err(End::Bye(ByeReason::Slow, format!("a frame was not taken within {} s", SENDING.as_secs()))),
+            },
+        }
+    }
+
+    async fn leave(&mut self, reason: ByeReason, detail: String) -> Result<(), axum::Error> {
+        if let Some(bye) = encode(&ServerMessage::Bye { reason, detail }) {
+            self.sink.send(Message::Text(bye)).await?;
+        }
+        let code = match reason {
+            ByeReason::Shutdown => close_code::RESTART,
+            ByeReason::Slow => close_code::AGAIN,
+            ByeReason::Protocol | ByeReason::Denied => close_code::POLICY,
+        };
+        self.sink.send(Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }))).await?;
+        // The client answers the close; what else is on its way is of no interest.
+        while let Some(Ok(_)) = self.stream.next().await {}
+        Ok(())
+    }
+}
+
+/// After the hello a client has nothing to say.
+fn hear(message: Option<Result<Message, axum::Error>>) -> Result<ControlFlow<()>, End> {
+    match message {
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(ControlFlow::Continue(())),
+        Some(Ok(Message::Close(_))) | None => Ok(ControlFlow::Break(())),
+        Some(Ok(Message::Text(_) | Message::Binary(_))) => {
+            Err(End::Bye(ByeReason::Protocol, "nothing is expected after the hello; act through the REST interface".to_owned()))
+        }
+        Some(Err(error)) => Err(End::Bye(ByeReason::Protocol, error.to_string())),
+    }
+}
+
+fn dismissed(reason: ByeReason) -> End {
+    let detail = match reason {
+        ByeReason::Slow => "the queue of frames reached its bound; resume at once",
+        ByeReason::Shutdown => "the server stops; connect again in a moment",
+        ByeReason::Protocol | ByeReason::Denied => "",
+    };
+    End::Bye(reason, detail.to_owned())
+}
+
+/// A large picture takes a while to write: not on the thread that serves others.
+async fn encode_first(first: First) -> Option<Utf8Bytes> {
+    let message = match first {
+        First::Snapshot(snapshot) => ServerMessage::Snapshot(snapshot),
+        First::Resumed(update) => ServerMessage::Update(update),
+    };
+    tokio::task::spawn_blocking(move || encode(&message)).await.ok().flatten()
+}

@@ -1,0 +1,283 @@
+//! Every counter as a typed value, and how it is shown: Prometheus text for `/metrics`, health for the board.
+//!
+//! Owns: [`Telemetry`]. Refuses to know: who asks.
+//!
+//! Invariants
+//! 1. Counts of verdicts are the engine's own (T0), copied, never counted a second time.
+//! 2. Names follow Prometheus: `ioc_…_total` for counters, base units (seconds, bytes).
+//!
+//! Called by: driver (writes), server (reads).
+
+use crate::driver::gate::GateCounters;
+use crate::engine::Tick;
+use crate::engine::counts::PartCounts;
+use crate::engine::lane::{Effects, Lane};
+use crate::ingest::PartitionName;
+use crate::server::hub::HubCounters;
+use crate::server::scope::{HealthInput, HealthPart};
+use crate::server::wire::{HealthView, LogHealth, StoreHealth};
+use crate::store::spool::Spool;
+use crate::time::{Span, Timestamp};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Shared by driver and server.
+#[derive(Default)]
+pub struct Telemetry {
+    latest: Mutex<Latest>,
+    rows: AtomicU64,
+    revisions: AtomicU64,
+    alert_changes: AtomicU64,
+    lost: AtomicU64,
+    diverged: AtomicU64,
+    ready: AtomicBool,
+    /// Share of the state that is built after a start, in millionths.
+    built: AtomicU64,
+    pub gate: Arc<GateCounters>,
+    pub spool: OnceLock<Arc<Spool>>,
+    pub hub: OnceLock<crate::server::hub::Hub>,
+}
+
+/// As of the last report of the driver.
+#[derive(Clone, Default)]
+struct Latest {
+    tick: u64,
+    tick_time: Timestamp,
+    live: bool,
+    partitions: Vec<(PartitionName, u64, u64)>,
+    unreadable: Vec<bool>,
+    pipelines: Vec<(String, PartCounts, Option<Span>)>,
+    open: (usize, usize),
+}
+
+impl Telemetry {
+    fn latest(&self) -> std::sync::MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn effects(&self, effects: &Effects) {
+        self.rows.fetch_add(effects.rows.len() as u64, Relaxed);
+        self.revisions.fetch_add(effects.rows.iter().filter(|r| r.revision > 0).count() as u64, Relaxed);
+        self.alert_changes.fetch_add(effects.changes.len() as u64, Relaxed);
+    }
+
+    pub fn lost(&self, records: u64) {
+        self.lost.fetch_add(records, Relaxed);
+    }
+
+    pub fn diverged(&self) {
+        self.diverged.fetch_add(1, Relaxed);
+    }
+
+    /// The state is built and the log is read.
+    pub fn set_ready(&self) {
+        self.built.store(1_000_000, Relaxed);
+        self.ready.store(true, Relaxed);
+    }
+
+    pub fn set_built(&self, share: f64) {
+        self.built.store((share.clamp(0.0, 1.0) * 1e6) as u64, Relaxed);
+    }
+
+    pub fn ready(&self) -> Result<(), String> {
+        if !self.ready.load(Relaxed) {
+            return Err(format!("the state is being built: {} %", self.built.load(Relaxed) / 10_000));
+        }
+        let latest = self.latest();
+        if !latest.unreadable.is_empty() && latest.unreadable.iter().all(|u| *u) {
+            return Err("no partition of the log can be read; see the log of this program and the broker's".into());
+        }
+        Ok(())
+    }
+
+    /// Once a second, from the driver: keeps figures for `/metrics`, gives health for the board.
+    pub fn report(&self, lane: &Lane, tick: &Tick, names: &[PartitionName], lags: &[u64]) -> HealthInput {
+        let pipelines = lane.setup.pipelines.iter().enumerate();
+        let pipelines: Vec<_> = pipelines.map(|(i, p)| (p.name.clone(), lane.counts(i), lane.core.merger().delay(i, tick.time))).collect();
+        let offsets = lane.collectors.iter().map(|c| c.next_offset());
+        let delay = pipelines.iter().filter_map(|p| p.2).max().unwrap_or(Span::ZERO);
+        let unreadable: Vec<bool> = tick.partitions.iter().map(|p| p.unreadable).collect();
+        let log = match (unreadable.iter().any(|u| *u), self.lost.load(Relaxed)) {
+            (true, _) => LogHealth::Unreadable,
+            (false, 1..) => LogHealth::Lost,
+            (false, 0) => LogHealth::Ok,
+        };
+        let parts = health_parts(lane, tick.time);
+        *self.latest() = Latest {
+            tick: tick.number,
+            tick_time: tick.time,
+            live: tick.live,
+            partitions: names.iter().cloned().zip(offsets).zip(lags).map(|((n, o), l)| (n, o, *l)).collect(),
+            unreadable,
+            pipelines,
+            open: lane.core.merger().size(),
+        };
+        let built = self.built.load(Relaxed) as f64 / 1e6;
+        let common = HealthView { delay_ms: delay.millis(), store: self.store_health(), log, built, ..HealthView::default() };
+        HealthInput { parts, common }
+    }
+
+    fn store_health(&self) -> StoreHealth {
+        let Some(spool) = self.spool.get() else { return StoreHealth::Ok };
+        let figures = spool.figures();
+        match (figures.owed_ranges, figures.waiting_bytes) {
+            (1.., _) => StoreHealth::Owed,
+            (0, bytes) if bytes > 4 << 20 => StoreHealth::Behind,
+            _ => StoreHealth::Ok,
+        }
+    }
+
+    /// Prometheus text, version 0.0.4.
+    pub fn render(&self) -> String {
+        let latest = self.latest().clone();
+        let mut text = Text(String::new());
+        text.gauge("ioc_tick_number", "Number of the last tick.", latest.tick as f64);
+        text.gauge("ioc_tick_time_seconds", "Tick time.", latest.tick_time.millis() as f64 / 1e3);
+        text.gauge("ioc_live", "1 while tick time is within 5 s of the wall clock.", f64::from(u8::from(latest.live)));
+        text.head("ioc_partition_offset", "gauge", "Next record to take.");
+        for (name, offset, _) in &latest.partitions {
+            text.line("ioc_partition_offset", &partition(name), *offset as f64);
+        }
+        text.head("ioc_partition_lag_records", "gauge", "Records at the broker that were not taken yet.");
+        for (name, _, lag) in &latest.partitions {
+            text.line("ioc_partition_lag_records", &partition(name), *lag as f64);
+        }
+        self.render_verdicts(&latest, &mut text);
+        text.head("ioc_watermark_age_seconds", "gauge", "Tick time minus the least watermark of a partition that is not idle.");
+        for (name, _, delay) in &latest.pipelines {
+            if let Some(delay) = delay {
+                text.line("ioc_watermark_age_seconds", &format!("pipeline=\"{name}\""), delay.millis() as f64 / 1e3);
+            }
+        }
+        text.gauge("ioc_open_windows", "Windows that can still change.", latest.open.0 as f64);
+        text.gauge("ioc_open_entries", "Keys in them.", latest.open.1 as f64);
+        text.counter("ioc_rows_total", "Rows published, revisions included.", self.rows.load(Relaxed));
+        text.counter("ioc_row_revisions_total", "Rows published again.", self.revisions.load(Relaxed));
+        text.counter("ioc_alert_changes_total", "Changes of alerts' condition.", self.alert_changes.load(Relaxed));
+        text.counter("ioc_lost_records_total", "Records deleted before they were read.", self.lost.load(Relaxed));
+        text.counter("ioc_diverged_ticks_total", "Ticks whose recomputation differed from the journal.", self.diverged.load(Relaxed));
+        self.render_outside(&mut text);
+        text.0
+    }
+
+    fn render_verdicts(&self, latest: &Latest, text: &mut Text) {
+        text.head("ioc_records_total", "counter", "Records by pipeline and verdict; their sum is what was read.");
+        for (name, counts, _) in &latest.pipelines {
+            for (reason, n) in &counts.rejected {
+                text.line("ioc_records_total", &format!("pipeline=\"{name}\",verdict=\"rejected\",reason=\"{reason}\""), *n as f64);
+            }
+            for (verdict, n) in verdicts(counts) {
+                text.line("ioc_records_total", &format!("pipeline=\"{name}\",verdict=\"{verdict}\",reason=\"\""), n as f64);
+            }
+        }
+        text.head("ioc_conflicts_total", "counter", "Duplicates that carry other data.");
+        for (name, counts, _) in &latest.pipelines {
+            text.line("ioc_conflicts_total", &format!("pipeline=\"{name}\""), counts.conflict as f64);
+        }
+        text.head("ioc_invalid_fields_total", "counter", "Fields emptied because their value lies outside the valid range.");
+        for (name, counts, _) in &latest.pipelines {
+            text.line("ioc_invalid_fields_total", &format!("pipeline=\"{name}\""), counts.invalid_field as f64);
+        }
+    }
+
+    fn render_outside(&self, text: &mut Text) {
+        if let Some(spool) = self.spool.get() {
+            let figures = spool.figures();
+            text.gauge("ioc_spool_waiting_bytes", "Rows that the store has not acknowledged.", figures.waiting_bytes as f64);
+            text.gauge("ioc_spool_bytes", "Size of the spool on disk.", figures.bytes_on_disk as f64);
+            text.gauge("ioc_spool_bound_bytes", "Bound of the spool.", figures.bound as f64);
+            text.gauge("ioc_owed_rows", "Rows that did not fit into the spool.", figures.owed_rows as f64);
+        }
+        let gate = &self.gate;
+        text.counter("ioc_journal_commits_total", "Commits of the journal.", gate.commits.load(Relaxed));
+        text.head("ioc_journal_commit_seconds_total", "counter", "Time spent in them.");
+        text.line("ioc_journal_commit_seconds_total", "", gate.commit_micros.load(Relaxed) as f64 / 1e6);
+        text.counter("ioc_checkpoints_total", "Checkpoints handed over.", gate.checkpoints.load(Relaxed));
+        text.counter("ioc_checkpoints_postponed_total", "Checkpoints that found the last one still being written.", gate.checkpoints_postponed.load(Relaxed));
+        if let Some(hub) = self.hub.get() {
+            hub_lines(hub.counters(), text);
+        }
+    }
+}
+
+fn hub_lines(counters: &HubCounters, text: &mut Text) {
+    text.gauge("ioc_clients", "Websockets open.", counters.clients.load(Relaxed) as f64);
+    text.counter("ioc_clients_slow_total", "Clients closed because they read too slowly.", counters.closed_slow.load(Relaxed));
+    text.counter("ioc_frames_encoded_total", "Frames encoded, once per scope.", counters.frames_encoded.load(Relaxed));
+    text.counter("ioc_frames_total", "Frames queued to clients.", counters.frames_queued.load(Relaxed));
+}
+
+fn verdicts(counts: &PartCounts) -> [(&'static str, u64); 4] {
+    [("unwanted", counts.unwanted), ("late", counts.late), ("duplicate", counts.duplicate), ("accepted", counts.accepted)]
+}
+
+fn partition(name: &PartitionName) -> String {
+    format!("topic=\"{}\",partition=\"{}\"", name.topic, name.number)
+}
+
+/// Counts by sector and area of the sources.
+fn health_parts(lane: &Lane, now: Timestamp) -> Vec<HealthPart> {
+    let registry = &lane.setup.registry;
+    let mut parts: BTreeMap<(String, Option<String>), HealthPart> = BTreeMap::new();
+    for (index, pipeline) in lane.setup.pipelines.iter().enumerate() {
+        let mut heard: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for collector in &lane.collectors {
+            for (number, of) in collector.counts(index).sources.iter().enumerate() {
+                let source = collector.source_name(number as u32);
+                if let Some(at) = of.last_heard {
+                    let last = heard.entry(source).or_insert(at);
+                    *last = (*last).max(at);
+                }
+                let total = of.accepted + of.late + of.duplicate + of.rejected;
+                if total == 0 {
+                    continue;
+                }
+                let area = registry.sources.get(source, now).and_then(|s| registry.area_of_source(s, now));
+                let part = part(&mut parts, &pipeline.sector, area.map(|a| registry.areas.area(a).code.clone()));
+                for (verdict, n) in [("accepted", of.accepted), ("late", of.late), ("duplicate", of.duplicate), ("rejected", of.rejected)] {
+                    *part.verdicts.entry(verdict.to_owned()).or_default() += u64::from(n);
+                }
+            }
+        }
+        for kind in pipeline.types.iter().map(|t| &t.kind) {
+            for source in registry.sources.expected(kind, now) {
+                let area = registry.area_of_source(source, now).map(|a| registry.areas.area(a).code.clone());
+                let part = part(&mut parts, &pipeline.sector, area);
+                part.sources_expected += 1;
+                let within = source.cadence.unwrap_or(Span::ZERO).times(3);
+                part.sources_heard += u32::from(heard.get(source.id.as_str()).is_some_and(|at| *at + within >= now));
+            }
+        }
+    }
+    parts.into_values().collect()
+}
+
+fn part<'a>(parts: &'a mut BTreeMap<(String, Option<String>), HealthPart>, sector: &str, area: Option<String>) -> &'a mut HealthPart {
+    let fresh = HealthPart { sector: sector.to_owned(), area: area.clone(), ..HealthPart::default() };
+    parts.entry((sector.to_owned(), area)).or_insert(fresh)
+}
+
+/// Prometheus text under construction.
+struct Text(String);
+
+impl Text {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: f64) {
+        let _ = if labels.is_empty() { writeln!(self.0, "{name} {value}") } else { writeln!(self.0, "{name}{{{labels}}} {value}") };
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.head(name, "gauge", help);
+        self.line(name, "", value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, "counter", help);
+        self.line(name, "", value as f64);
+    }
+}
