@@ -38,7 +38,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError as Rd, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp as Stamp};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use watch::{Layout, Watch};
@@ -75,10 +75,12 @@ pub struct KafkaReader {
     /// Before the consumer: it must have ended when the group is left. In drop order.
     watch: Watch,
     queues: Vec<Option<PartitionQueue<Callbacks>>>,
+    /// Of each partition's topic, as long as `queues`.
+    clocks: Vec<Clock>,
     consumer: Arc<BaseConsumer<Callbacks>>,
     bell: Arc<Bell>,
     brokers: String,
-    clocks: HashMap<String, Clock>,
+    topics: Vec<TopicSettings>,
     book: Book,
     /// Version of the watch's marks that the book has.
     seen: u64,
@@ -128,10 +130,11 @@ impl KafkaReader {
         Ok(KafkaReader {
             watch,
             queues: Vec::new(),
+            clocks: Vec::new(),
             consumer: Arc::new(consumer),
             bell,
             brokers: settings.brokers.clone(),
-            clocks: topics.iter().map(|topic| (topic.name.clone(), topic.clock)).collect(),
+            topics: topics.to_vec(),
             book,
             seen: 0,
             reassign: false,
@@ -185,7 +188,9 @@ impl KafkaReader {
     }
 
     pub fn take_lost(&mut self) -> Vec<Lost> {
-        self.book.take_lost()
+        let lost = self.book.take_lost();
+        self.numbers.lost += lost.iter().map(|lost| lost.to - lost.from).sum::<u64>();
+        lost
     }
 
     /// Reads on at `offset`; what is buffered of the partition is dropped.
@@ -265,6 +270,7 @@ impl KafkaReader {
                     let i = self.book.add(&PartitionName { topic, number }, None);
                     self.book.assign(i);
                 }
+                self.consumer.context().say(None);
                 self.assign_anew();
             }
             Rebalance::Revoked => {
@@ -280,6 +286,9 @@ impl KafkaReader {
     fn assign_anew(&mut self) {
         self.reassign = false;
         self.queues.resize_with(self.book.names().len(), || None);
+        for name in &self.book.names()[self.clocks.len()..] {
+            self.clocks.push(self.topics.iter().find(|topic| topic.name == name.topic).map_or(Clock::Broker, |topic| topic.clock));
+        }
         let mut list = TopicPartitionList::new();
         for (name, i, from) in self.book.reading() {
             self.queues[i] = None; // its end silences the bell of the same queue: first end, then split anew
@@ -361,14 +370,14 @@ impl KafkaReader {
     }
 
     fn take(&mut self, i: usize, message: &BorrowedMessage<'_>) -> bool {
-        let broker_time = match (self.clocks.get(message.topic()), message.timestamp()) {
-            (Some(Clock::Event), _) => None,
-            (_, Stamp::LogAppendTime(millis)) => Some(Timestamp::from_millis(millis)),
-            _ => {
-                self.numbers.unclocked += 1;
-                None
-            }
+        let broker_time = match self.clocks.get(i) {
+            Some(Clock::Event) => None,
+            _ => match message.timestamp() {
+                Stamp::LogAppendTime(millis) => Some(Timestamp::from_millis(millis)),
+                _ => None,
+            },
         };
+        self.numbers.unclocked += u64::from(broker_time.is_none() && self.clocks.get(i) != Some(&Clock::Event));
         let headers = message.headers().map_or_else(Vec::new, |headers| {
             headers.iter().map(|header| (header.key.to_string(), header.value.unwrap_or_default().to_vec())).collect()
         });

@@ -79,7 +79,7 @@ impl Callbacks {
             return;
         }
         match &error {
-            Some(text) => tracing::warn!(client = self.client, "Kafka: {text}"),
+            Some(text) => tracing::warn!(client = self.client, "{text}"),
             None => tracing::info!(client = self.client, "Kafka: well again"),
         }
         inbox.last_error = error;
@@ -127,10 +127,10 @@ impl ConsumerContext for Callbacks {
         self.count();
         let closing = self.closing.load(Ordering::Relaxed);
         let assigned = decision == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        if closing || !assigned {
-            if let Err(error) = consumer.unassign() {
-                self.say(Some(format!("giving up the assignment failed: {error}")));
-            }
+        if (closing || !assigned)
+            && let Err(error) = consumer.unassign()
+        {
+            self.say(Some(format!("giving up the assignment failed: {error}")));
         }
         let what = if assigned && !closing {
             Rebalance::Assigned(list.elements().iter().map(|e| (e.topic().to_string(), e.partition())).collect())

@@ -161,7 +161,7 @@ impl KafkaSettings {
             .set("session.timeout.ms", "10000")
             .set("heartbeat.interval.ms", "2000")
             .set("fetch.min.bytes", "1")
-            .set("fetch.wait.max.ms", "10")
+            .set("fetch.wait.max.ms", "50")
             .set("fetch.error.backoff.ms", "100")
             .set("fetch.queue.backoff.ms", "2")
             .set("fetch.max.bytes", "8388608")
@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn settings_that_cannot_work_say_what_to_do() {
-        let cases: [(&[(&str, &str)], bool, &str); 12] = [
+        type Case = (&'static [(&'static str, &'static str)], bool, &'static str);
+        let cases: [Case; 12] = [
             (&[], false, ""),
             (&[("security.protocol", "ssl")], false, "--features tls"),
             (&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")], false, "--features tls"),
