@@ -90,7 +90,7 @@ impl Timestamp {
             _ => return None,
         };
         let seconds = ((days_from_civil(year, month, day) * 24 + hour) * 60 + minute - offset_minutes) * 60 + second;
-        (Self::FIRST..Self::END).contains(&seconds).then_some(Timestamp(seconds * NANOS_PER_SECOND + nanos))
+        (Self::FIRST..Self::END).contains(&seconds).then(|| Timestamp(seconds * NANOS_PER_SECOND + nanos))
     }
 
     /// The first instant of the 1 s grid at or after this one.

@@ -281,7 +281,7 @@ impl Engine {
 
     fn recover_and_drive(mut self) -> anyhow::Result<()> {
         let clock = self.clock()?;
-        let checkpoints = Checkpoints::open(Disk::Real, &self.settings.data.join("checkpoints"))?;
+        let checkpoints = Checkpoints::open_fenced(Disk::Real, &self.settings.data.join("checkpoints"), self.journal.epoch())?;
         let last = self.journal.last_tick();
         let reading = self.journal.reader()?;
         let mut start = recover::load(&reading, last, &checkpoints, &self.definitions, &self.setup)?;
