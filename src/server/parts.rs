@@ -55,6 +55,10 @@ pub struct ServerSettings {
     pub events_in_flight: usize,
     /// Websockets at once.
     pub clients: usize,
+    /// The first frame of a websocket must come within this time.
+    pub hello_within: Duration,
+    /// So often an open websocket asks whether its pass still holds.
+    pub look_again: Duration,
 }
 
 impl Default for ServerSettings {
@@ -68,6 +72,8 @@ impl Default for ServerSettings {
             batch_limit: 8 << 20,
             events_in_flight: 64 << 20,
             clients: 2_000,
+            hello_within: Duration::from_secs(5),
+            look_again: Duration::from_secs(5),
         }
     }
 }
