@@ -9,7 +9,7 @@
 //! Called by: the composition root (fills it), api, ws.
 
 use crate::engine::{Act, AlertId};
-use crate::server::auth::{Access, WallClock};
+use crate::server::auth::Access;
 use crate::server::hub::Hub;
 use crate::server::scope::ScopeTree;
 use crate::server::wire::{AlertDetail, AlertView, Catalog, TrendPoint};
@@ -27,7 +27,6 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct ServerParts {
     pub settings: ServerSettings,
     pub access: Arc<Access>,
-    pub clock: WallClock,
     pub hub: Hub,
     pub province: Arc<dyn Province>,
     pub trends: Arc<dyn TrendSource>,

@@ -72,13 +72,16 @@ pub fn tick(number: u64, rows: Vec<FigureInput>, alerts: Vec<AlertView>) -> Boar
     BoardTick { tick: TickView { number, time, live: true }, rows, alerts: alerts.into_iter().map(Arc::new).collect(), health: None }
 }
 
+/// By measurement and key.
+pub type Figures = BTreeMap<(String, Vec<(String, String)>), FigureView>;
+
 /// What a client holds, made of frames alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Picture {
     pub seq: u64,
     pub tick: TickView,
     pub alerts: BTreeMap<String, AlertView>,
-    pub figures: BTreeMap<(String, Vec<(String, String)>), FigureView>,
+    pub figures: Figures,
     pub health: HealthView,
     /// Every alert change told by updates, in order.
     pub told: Vec<(String, u32)>,
@@ -133,7 +136,7 @@ impl Picture {
     }
 
     /// What two clients with the same scope must agree in.
-    pub fn shown(&self) -> (&BTreeMap<String, AlertView>, &BTreeMap<(String, Vec<(String, String)>), FigureView>) {
+    pub fn shown(&self) -> (&BTreeMap<String, AlertView>, &Figures) {
         (&self.alerts, &self.figures)
     }
 }

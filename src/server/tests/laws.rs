@@ -66,8 +66,8 @@ fn code(area: usize) -> String {
 impl Plan {
     fn tree(&self) -> Tree {
         let parents = self.parents.iter().enumerate().map(|(i, parent)| (code(i + 1), code(*parent))).collect();
-        let mut catalog = Catalog::default();
-        catalog.measurements = SECTORS.iter().map(|sector| measurement(&format!("m-{sector}"), sector, &["area", "source"])).collect();
+        let measurements = SECTORS.iter().map(|sector| measurement(&format!("m-{sector}"), sector, &["area", "source"])).collect();
+        let catalog = Catalog { measurements, ..Catalog::default() };
         Tree { parents, catalog, ..Tree::default() }
     }
 

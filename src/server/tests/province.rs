@@ -176,7 +176,6 @@ impl World {
         ServerParts {
             settings: self.settings.clone(),
             access: Arc::new(Access::load(self.folder.path(), !self.settings.behind_proxy, self.clock()).unwrap()),
-            clock: self.clock(),
             hub: Hub::start(self.limits, "building".into()),
             province: Arc::new(self.tree.clone()),
             trends: self.store.clone(),

@@ -206,6 +206,23 @@ async fn alerts_are_listed_newest_first_and_shown_with_their_history() {
     assert_eq!(get(&router, "/api/v1/alerts/1", "").await.0, StatusCode::BAD_REQUEST);
 }
 
+#[tokio::test]
+async fn an_alert_that_only_the_journal_knows_is_shown_within_its_scope() {
+    let world = World::new();
+    let town = world.token("town", Role::Local, &["town"], &["traffic"]);
+    let router = router(world.parts());
+    for (number, sector, area, status) in [
+        (1, "traffic", "ward", StatusCode::OK),
+        (2, "traffic", "village", StatusCode::NOT_FOUND),
+        (3, "water", "ward", StatusCode::NOT_FOUND),
+        (4, "traffic", "outside", StatusCode::NOT_FOUND),
+    ] {
+        let detail = AlertDetail { alert: alert(number, 1, sector, area), history: vec![] };
+        world.store.details.lock().unwrap().insert(id(number), detail);
+        assert_eq!(get(&router, &format!("/api/v1/alerts/{}", id(number)), &town).await.0, status, "{number}");
+    }
+}
+
 fn acknowledge(number: u32, token: &str, body: &str) -> Request<Body> {
     let mut pairs = vec![("content-type", "application/json")];
     let bearer = format!("Bearer {token}");
