@@ -31,7 +31,7 @@ pub const MESSAGE_LIMIT: usize = 4096;
 /// A frame that the client does not take within this time is the last.
 const SENDING: Duration = Duration::from_secs(30);
 /// So long the goodbye may take.
-const LEAVING: Duration = Duration::from_secs(2);
+const LEAVING: Duration = Duration::from_secs(4);
 /// A client that answers no ping for so long is gone.
 const SILENT: Duration = Duration::from_secs(60);
 
