@@ -228,29 +228,39 @@ impl Group {
         if health.is_some() {
             self.last_health = now;
         }
-        let seq = 2 * board.seq() + u64::from(!self.pending);
         let carries = !alerts.is_empty() || !figures.is_empty();
-        let message = ServerMessage::Update(Update { seq, tick: board.tick(), alerts, figures, health });
-        let Some(frame) = encode(&message) else { return };
-        add(&counters.frames_encoded, 1);
-        self.seats.retain_mut(|(since, seat)| {
-            // Who came while figures were held back has them from the first picture.
-            if seq < *since || (seq == *since && carries) {
-                return true;
-            }
-            match seat.give(&frame) {
-                Given::Queued => {
-                    add(&counters.frames_queued, 1);
-                    add(&counters.bytes_queued, frame.as_str().len() as u64);
-                    true
-                }
-                Given::Slow => {
-                    add(&counters.closed_slow, 1);
-                    false
-                }
-                Given::Gone => false,
-            }
+        let seq = 2 * board.seq() + u64::from(!self.pending);
+        // Who came while figures were held back has them from the first picture: of this frame they need no more than the heartbeat.
+        let ahead = |since: u64| seq < since || (seq == since && carries);
+        let tick = board.tick();
+        let mut bare = None;
+        if health.is_some() && self.seats.iter().any(|(since, _)| ahead(*since)) {
+            let seq = 2 * board.seq() + 1;
+            bare = encode(&ServerMessage::Update(Update { seq, tick, alerts: Vec::new(), figures: Vec::new(), health: health.clone() }));
+        }
+        let Some(frame) = encode(&ServerMessage::Update(Update { seq, tick, alerts, figures, health })) else { return };
+        add(&counters.frames_encoded, 1 + u64::from(bare.is_some()));
+        self.seats.retain_mut(|(since, seat)| match (ahead(*since), &bare) {
+            (false, _) => hand_over(seat, &frame, counters),
+            (true, Some(bare)) => hand_over(seat, bare, counters),
+            (true, None) => true,
         });
+    }
+}
+
+/// Whether the client stays.
+fn hand_over(seat: &mut Seat, frame: &Utf8Bytes, counters: &HubCounters) -> bool {
+    match seat.give(frame) {
+        Given::Queued => {
+            add(&counters.frames_queued, 1);
+            add(&counters.bytes_queued, frame.as_str().len() as u64);
+            true
+        }
+        Given::Slow => {
+            add(&counters.closed_slow, 1);
+            false
+        }
+        Given::Gone => false,
     }
 }
 

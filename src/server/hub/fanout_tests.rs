@@ -85,6 +85,25 @@ fn every_client_gets_a_heartbeat_with_health_each_second_even_if_nothing_happens
 }
 
 #[test]
+fn who_comes_while_figures_are_held_back_gets_its_heartbeats_too() {
+    for (held_back, came) in [(800, 850), (700, 710)] {
+        let mut fanout = fanout(SeatLimits::default());
+        let _first = fanout.join(ms(0), &scope(&[]), None);
+        fanout.apply(ms(held_back - 50), &tick(1, vec![speed("s", 1.0)], vec![]));
+        fanout.apply(ms(held_back), &tick(2, vec![speed("s", 2.0)], vec![]));
+        let mut frames = fanout.join(ms(came), &scope(&[]), None).frames;
+        // At 900 ms a heartbeat is due while the second figure still waits; or both are due together, and come in one frame.
+        let then = if held_back == 800 { ms(900) } else { ms(950) };
+        fanout.wake(then);
+        assert_eq!(drain(&mut frames), [(5, vec![], vec![], true)], "{held_back}");
+        fanout.wake(ms(1_100));
+        assert_eq!(drain(&mut frames), [], "the figure was in its snapshot");
+        fanout.wake(then + HEARTBEAT);
+        assert_eq!(drain(&mut frames), [(5, vec![], vec![], true)]);
+    }
+}
+
+#[test]
 fn a_slow_client_is_closed_with_its_reason_at_its_bound_and_delays_nobody() {
     for limits in [SeatLimits { frames: 8, bytes: usize::MAX }, SeatLimits { frames: 1000, bytes: 8_000 }] {
         let counters: Arc<HubCounters> = Arc::default();
