@@ -57,14 +57,22 @@ pub async fn serve(listener: TcpListener, parts: ServerParts, shutdown: impl Fut
     let service = api::routes(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, service).with_graceful_shutdown(stopping);
     let mut served = std::pin::pin!(served.into_future());
-    tokio::select! {
-        result = &mut served => return result,
-        _ = stopped => {}
-    }
+    // Without open requests `served` ends in the same moment as `stopped`: the goodbyes are due in either case.
+    let ended = tokio::select! {
+        biased;
+        _ = stopped => None,
+        result = &mut served => Some(result),
+    };
     app.parts.hub.stop().await;
     let clients = u32::try_from(app.parts.settings.clients).unwrap_or(u32::MAX);
     // Whoever has not left by then is cut.
     let goodbyes = tokio::time::timeout(LEAVING, Arc::clone(&app.client_room).acquire_many_owned(clients));
-    let (requests, _) = tokio::join!(tokio::time::timeout(LEAVING, served), goodbyes);
-    requests.unwrap_or(Ok(()))
+    let requests = async move {
+        match ended {
+            Some(result) => result,
+            None => tokio::time::timeout(LEAVING, served).await.unwrap_or(Ok(())),
+        }
+    };
+    let (served, _) = tokio::join!(requests, goodbyes);
+    served
 }

@@ -9,7 +9,7 @@
 //! Called by: the composition root (fills it), api, ws.
 
 use crate::engine::{Act, AlertId};
-use crate::server::auth::{Access, WallClock};
+use crate::server::auth::Access;
 use crate::server::hub::Hub;
 use crate::server::scope::ScopeTree;
 use crate::server::wire::{AlertDetail, AlertView, Catalog, TrendPoint};
@@ -27,7 +27,6 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct ServerParts {
     pub settings: ServerSettings,
     pub access: Arc<Access>,
-    pub clock: WallClock,
     pub hub: Hub,
     pub province: Arc<dyn Province>,
     pub trends: Arc<dyn TrendSource>,
@@ -55,6 +54,10 @@ pub struct ServerSettings {
     pub events_in_flight: usize,
     /// Websockets at once.
     pub clients: usize,
+    /// The first frame of a websocket must come within this time.
+    pub hello_within: Duration,
+    /// So often an open websocket asks whether its pass still holds.
+    pub look_again: Duration,
 }
 
 impl Default for ServerSettings {
@@ -68,6 +71,8 @@ impl Default for ServerSettings {
             batch_limit: 8 << 20,
             events_in_flight: 64 << 20,
             clients: 2_000,
+            hello_within: Duration::from_secs(5),
+            look_again: Duration::from_secs(5),
         }
     }
 }

@@ -306,7 +306,7 @@ pub enum Role {
 }
 
 /// `GET /api/v1/catalog`: what measurements, fields and rules there are, for labels and thresholds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
 pub struct Catalog {
     pub place: Text,
     /// "Asia/Ho_Chi_Minh": the zone all times are shown in.

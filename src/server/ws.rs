@@ -3,10 +3,10 @@
 //! Owns: the life of a socket and its time limits. Refuses to know: what frames say, who may see what (the hub's groups are by scope).
 //!
 //! Invariants
-//! 1. A socket opens only for a page of this server ([`super::api::caller`]) and a reader; its first frame is a hello within [`HELLO`].
+//! 1. A socket opens only for a page of this server ([`super::api::caller`]) and a reader; its first frame is a hello within `hello_within`.
 //! 2. The last frame is `bye` with its reason, if the client still reads.
 //! 3. Nothing here waits for a client without a limit, and nobody else waits for this client.
-//! 4. A pass that no longer holds closes the socket within [`LOOK_AGAIN`].
+//! 4. A pass that no longer holds closes the socket within `look_again`.
 //! 5. A client sends at most [`MESSAGE_LIMIT`] bytes a message, and nothing but its hello.
 //!
 //! Called by: the router.
@@ -26,16 +26,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-/// The hello must come within this time.
-pub const HELLO: Duration = Duration::from_secs(5);
 /// The largest message a client may send.
 pub const MESSAGE_LIMIT: usize = 4096;
 /// A frame that the client does not take within this time is the last.
 const SENDING: Duration = Duration::from_secs(30);
 /// So long the goodbye may take.
-const LEAVING: Duration = Duration::from_secs(2);
-/// The pass is looked at, and a ping sent, this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+const LEAVING: Duration = Duration::from_secs(4);
 /// A client that answers no ping for so long is gone.
 const SILENT: Duration = Duration::from_secs(60);
 
@@ -74,9 +70,9 @@ impl Line {
     }
 
     async fn speak(&mut self, app: &App, caller: &Caller) -> Result<(), End> {
-        let resume = timeout(HELLO, self.hello())
-            .await
-            .unwrap_or_else(|_| Err(End::Bye(ByeReason::Protocol, format!("no hello within {} s", HELLO.as_secs()))))?;
+        let within = app.parts.settings.hello_within;
+        let late = |_| Err(End::Bye(ByeReason::Protocol, format!("no hello within {within:?}")));
+        let resume = timeout(within, self.hello()).await.unwrap_or_else(late)?;
         let stopping = |_| End::Bye(ByeReason::Shutdown, String::new());
         let joined = app.parts.hub.join(caller.scope.clone(), resume).await.map_err(stopping)?;
         let Joined { epoch, first, mut frames } = joined;
@@ -114,7 +110,8 @@ impl Line {
 
     /// Frames out, pongs in, until somebody ends it.
     async fn follow(&mut self, app: &App, caller: &Caller, frames: &mut Frames) -> Result<(), End> {
-        let mut look = interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
+        let every = app.parts.settings.look_again;
+        let mut look = interval_at(Instant::now() + every, every);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         loop {

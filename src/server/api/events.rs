@@ -23,7 +23,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
@@ -31,8 +30,6 @@ const BATCH: &str = "application/cloudevents-batch+json";
 const MOST_EVENTS: usize = 20_000;
 /// So many bad events of a batch are named.
 const MOST_REASONS: usize = 20;
-/// A connection that sends slower than the limit in this time gives up its place.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -57,7 +54,7 @@ pub async fn post(State(app): State<Arc<App>>, caller: Caller, request: Request<
     let room = announced.unwrap_or(limit).max(1024).min(app.parts.settings.events_in_flight);
     let room = u32::try_from(room).unwrap_or(u32::MAX);
     let _room = app.events_room.clone().try_acquire_many_owned(room).map_err(|_| busy(1))?;
-    let body = tokio::time::timeout(PATIENCE, super::body(body, limit)).await.map_err(|_| Refusal::TooSlow)??;
+    let body = super::body(body, limit).await?;
     let records = match mode {
         Mode::Structured => vec![structured(body).map_err(Refusal::BadEvents)?],
         Mode::Binary => vec![binary(&parts.headers, body).map_err(Refusal::BadEvents)?],

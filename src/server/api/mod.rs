@@ -5,7 +5,7 @@
 //! Invariants
 //! 1. Every refusal is a `wire::Problem`; unknown paths and methods too.
 //! 2. Every answer carries the security headers of [`headers`].
-//! 3. Every body is read up to a limit and no further.
+//! 3. Every body is read up to a limit of bytes and time, and no further.
 //!
 //! Called by: server (`router`).
 
@@ -28,6 +28,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use problem::Refusal;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// What all handlers share.
@@ -75,9 +76,13 @@ pub fn routes(app: Arc<App>) -> Router {
     headers::layer(all)
 }
 
+/// A body must have come after so long.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Reads a body up to `limit` bytes.
 pub async fn body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    axum::body::to_bytes(body, limit).await.map_err(|error| {
+    let read = tokio::time::timeout(BODY_PATIENCE, axum::body::to_bytes(body, limit)).await;
+    read.map_err(|_| Refusal::TooSlow)?.map_err(|error| {
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
         while let Some(each) = cause {
             if each.to_string().contains("length limit") {

@@ -108,7 +108,9 @@ struct State {
     stamp: Option<(SystemTime, u64)>,
     looked: i64,
     sessions: Sessions,
-    failures: Failures,
+    /// Failed sign-ins, and requests with a token that is not known.
+    sign_ins: Failures,
+    bearers: Failures,
 }
 
 impl Access {
@@ -118,7 +120,8 @@ impl Access {
         let tokens = with_hashes(tokens::list(folder)?);
         let seen_tokens = !tokens.is_empty();
         let looked = clock().millis();
-        let state = State { tokens, seen_tokens, stamp, looked, sessions: Sessions::default(), failures: Failures::default() };
+        let (sessions, sign_ins, bearers) = (Sessions::default(), Failures::default(), Failures::default());
+        let state = State { tokens, seen_tokens, stamp, looked, sessions, sign_ins, bearers };
         Ok(Access { folder: folder.to_owned(), may_be_open, clock, state: Mutex::new(state) })
     }
 
@@ -129,7 +132,12 @@ impl Access {
     /// Exchanges a token for a session id.
     pub fn sign_in(&self, address: IpAddr, token: &str) -> Result<String, SignInError> {
         self.with(|state, now| {
-            let hash = state.check_token(address, token, now)?;
+            state.sign_ins.check(address, now).map_err(too_many)?;
+            let hash = tokens::hash(token);
+            if state.record(&hash, now).is_none() {
+                state.sign_ins.count(address, now);
+                return Err(SignInError::Unknown);
+            }
             let ends = state.record(&hash, now).and_then(|record| record.expires);
             state.sessions.begin(hash, ends, now).map_err(|_| SignInError::Random)
         })
@@ -139,9 +147,18 @@ impl Access {
         self.with(|state, _| state.sessions.end(session));
     }
 
-    /// A token as an API client presents it with each request.
+    /// A token as an API client presents it with each request. A right one is always heard: one machine with an old token must not shut
+    /// out the others at its address.
     pub fn check_bearer(&self, address: IpAddr, token: &str) -> Result<Pass, SignInError> {
-        self.with(|state, now| state.check_token(address, token, now).map(Pass::Token))
+        self.with(|state, now| {
+            let hash = tokens::hash(token);
+            if state.record(&hash, now).is_some() {
+                return Ok(Pass::Token(hash));
+            }
+            state.bearers.check(address, now).map_err(too_many)?;
+            state.bearers.count(address, now);
+            Err(SignInError::Unknown)
+        })
     }
 
     /// Who stands behind a pass; `None`: it no longer holds.
@@ -185,16 +202,6 @@ impl State {
         }
     }
 
-    fn check_token(&mut self, address: IpAddr, token: &str, now: i64) -> Result<TokenHash, SignInError> {
-        self.failures.check(address, now).map_err(|ms| SignInError::TooMany { seconds: ms.unsigned_abs().div_ceil(1000) })?;
-        let hash = tokens::hash(token);
-        if self.record(&hash, now).is_some() {
-            return Ok(hash);
-        }
-        self.failures.count(address, now);
-        Err(SignInError::Unknown)
-    }
-
     /// Walks all tokens, whichever it is.
     fn record(&self, hash: &TokenHash, now: i64) -> Option<&TokenRecord> {
         let mut found = None;
@@ -205,6 +212,10 @@ impl State {
         }
         found.filter(|record| !record.is_expired(Timestamp::from_millis(now)))
     }
+}
+
+fn too_many(ms: i64) -> SignInError {
+    SignInError::TooMany { seconds: ms.unsigned_abs().div_ceil(1000) }
 }
 
 fn stamp(folder: &Path) -> Option<(SystemTime, u64)> {

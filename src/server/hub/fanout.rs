@@ -8,8 +8,9 @@
 //! 2. The first change of figures in a scope goes out at once, further ones at most every [`PACE`], the newest of each.
 //! 3. Every client gets a frame with health at least every [`HEARTBEAT`], as long as `wake` is called when `due` says.
 //! 4. A frame is encoded once per scope. No call waits for a client; one that reaches its bound is dismissed, the others notice nothing.
-//! 5. On the wire the sequence is 2 n for what tick change n brought at once and 2 n + 1 for figures of up to n that were held back. Who has
-//!    applied 2 n + 1 has all up to n; who has applied 2 n has all alert changes up to n and all figures up to `settled(n)`.
+//! 5. On the wire the sequence is 2 n + 1 where all up to tick change n has been told, and 2 n where figures are still held back: then all
+//!    alert changes up to n have been told and all figures up to `settled(n)`. So a frame that tells something new never has the sequence
+//!    of an earlier one, and a client that comes back misses nothing.
 //! 6. An epoch names the building of the state and the scope, so a sequence never counts in another picture.
 //!
 //! Called by: hub (the task), tests with simulated time.
@@ -68,15 +69,14 @@ pub enum First {
 #[derive(Debug)]
 struct Group {
     scope: Scope,
-    seats: Vec<Seat>,
+    /// With the sequence that each began with.
+    seats: Vec<(u64, Seat)>,
     /// Figures in scope have changed since `flushed`.
     pending: bool,
     /// All figures that changed up to this tick change have gone out.
     flushed: u64,
     last_flush: Option<Duration>,
     last_health: Duration,
-    /// Sequence on the wire.
-    cursor: u64,
 }
 
 #[derive(Debug)]
@@ -105,13 +105,7 @@ impl Fanout {
         for group in self.groups.values_mut() {
             let alerts = tick.alerts.iter().filter(|alert| group.scope.sees_alert(alert)).cloned().collect();
             group.pending = group.pending || touches(&group.scope, tick, &applied);
-            if applied.changed {
-                group.cursor = 2 * seq;
-                if !group.pending {
-                    group.flushed = seq;
-                }
-            }
-            group.send(now, &self.board, alerts, applied.changed, &self.counters);
+            group.send(now, &self.board, alerts, &self.counters);
         }
         if applied.changed {
             self.settled.push(seq, self.groups.values().map(|group| group.flushed).min().unwrap_or(seq));
@@ -125,7 +119,7 @@ impl Fanout {
     /// Sends what has become due: figures that were held back, heartbeats.
     pub fn wake(&mut self, now: Duration) {
         for group in self.groups.values_mut() {
-            group.send(now, &self.board, Vec::new(), false, &self.counters);
+            group.send(now, &self.board, Vec::new(), &self.counters);
         }
         self.leave_empty_groups();
     }
@@ -147,16 +141,21 @@ impl Fanout {
             None => {
                 add(&self.counters.snapshots, 1);
                 let mut snapshot = self.board.snapshot(scope);
-                snapshot.seq = 2 * self.board.seq();
+                snapshot.seq = self.complete();
                 First::Snapshot(snapshot)
             }
         };
         let (giving, frames) = seat(self.seats);
-        let seq = self.board.seq();
+        let (seq, since) = (self.board.seq(), self.complete());
         let group = self.groups.entry(name).or_insert_with(|| Group::new(scope.clone(), seq, now));
-        group.seats.push(giving);
+        group.seats.push((since, giving));
         self.count_clients();
         Joined { epoch, first, frames }
+    }
+
+    /// The sequence on the wire of somebody who has been told all.
+    fn complete(&self) -> u64 {
+        2 * self.board.seq() + 1
     }
 
     /// What a client of this scope has missed that applied `wire` last; `None`: a snapshot is needed.
@@ -167,7 +166,7 @@ impl Fanout {
         }
         let figures_from = if wire % 2 == 1 { seq } else { self.settled.of(seq)? };
         Some(Update {
-            seq: 2 * self.board.seq(),
+            seq: self.complete(),
             tick: self.board.tick(),
             alerts: self.board.alerts_since(scope, seq)?,
             figures: self.board.figures_since(scope, figures_from),
@@ -177,7 +176,7 @@ impl Fanout {
 
     pub fn dismiss_all(&mut self, reason: ByeReason) {
         for mut group in std::mem::take(&mut self.groups).into_values() {
-            group.seats.iter_mut().for_each(|seat| seat.dismiss(reason));
+            group.seats.iter_mut().for_each(|(_, seat)| seat.dismiss(reason));
         }
         self.count_clients();
     }
@@ -200,7 +199,7 @@ fn touches(scope: &Scope, tick: &BoardTick, applied: &Applied) -> bool {
 
 impl Group {
     fn new(scope: Scope, seq: u64, now: Duration) -> Group {
-        Group { scope, seats: Vec::new(), pending: false, flushed: seq, last_flush: None, last_health: now, cursor: 2 * seq }
+        Group { scope, seats: Vec::new(), pending: false, flushed: seq, last_flush: None, last_health: now }
     }
 
     fn flush_at(&self) -> Duration {
@@ -212,17 +211,15 @@ impl Group {
         if self.pending { heartbeat.min(self.flush_at()) } else { heartbeat }
     }
 
-    /// `fresh`: a tick change was just applied; figures that go out now belong to it.
-    fn send(&mut self, now: Duration, board: &Board, alerts: Vec<Arc<AlertView>>, fresh: bool, counters: &HubCounters) {
+    fn send(&mut self, now: Duration, board: &Board, alerts: Vec<Arc<AlertView>>, counters: &HubCounters) {
         let mut figures = Vec::new();
         if self.pending && now >= self.flush_at() {
             figures = board.figures_since(&self.scope, self.flushed);
-            self.flushed = board.seq();
             self.pending = false;
             self.last_flush = Some(now);
-            if !fresh {
-                self.cursor = 2 * board.seq() + 1;
-            }
+        }
+        if !self.pending {
+            self.flushed = board.seq();
         }
         let health = (now >= self.last_health + HEARTBEAT).then(|| board.health(&self.scope));
         if alerts.is_empty() && figures.is_empty() && health.is_none() {
@@ -231,21 +228,39 @@ impl Group {
         if health.is_some() {
             self.last_health = now;
         }
-        let message = ServerMessage::Update(Update { seq: self.cursor, tick: board.tick(), alerts, figures, health });
-        let Some(frame) = encode(&message) else { return };
-        add(&counters.frames_encoded, 1);
-        self.seats.retain_mut(|seat| match seat.give(&frame) {
-            Given::Queued => {
-                add(&counters.frames_queued, 1);
-                add(&counters.bytes_queued, frame.as_str().len() as u64);
-                true
-            }
-            Given::Slow => {
-                add(&counters.closed_slow, 1);
-                false
-            }
-            Given::Gone => false,
+        let carries = !alerts.is_empty() || !figures.is_empty();
+        let seq = 2 * board.seq() + u64::from(!self.pending);
+        // Who came while figures were held back has them from the first picture: of this frame they need no more than the heartbeat.
+        let ahead = |since: u64| seq < since || (seq == since && carries);
+        let tick = board.tick();
+        let mut bare = None;
+        if health.is_some() && self.seats.iter().any(|(since, _)| ahead(*since)) {
+            let seq = 2 * board.seq() + 1;
+            bare = encode(&ServerMessage::Update(Update { seq, tick, alerts: Vec::new(), figures: Vec::new(), health: health.clone() }));
+        }
+        let Some(frame) = encode(&ServerMessage::Update(Update { seq, tick, alerts, figures, health })) else { return };
+        add(&counters.frames_encoded, 1 + u64::from(bare.is_some()));
+        self.seats.retain_mut(|(since, seat)| match (ahead(*since), &bare) {
+            (false, _) => hand_over(seat, &frame, counters),
+            (true, Some(bare)) => hand_over(seat, bare, counters),
+            (true, None) => true,
         });
+    }
+}
+
+/// Whether the client stays.
+fn hand_over(seat: &mut Seat, frame: &Utf8Bytes, counters: &HubCounters) -> bool {
+    match seat.give(frame) {
+        Given::Queued => {
+            add(&counters.frames_queued, 1);
+            add(&counters.bytes_queued, frame.as_str().len() as u64);
+            true
+        }
+        Given::Slow => {
+            add(&counters.closed_slow, 1);
+            false
+        }
+        Given::Gone => false,
     }
 }
 

@@ -4,13 +4,14 @@
 //!
 //! Invariants
 //! 1. One task owns the board; everybody else asks by message.
-//! 2. Ticks come by their own door, before questions: between two ticks that wait at most one question is answered.
+//! 2. Ticks come by their own door, before questions: the answer to a question shows all that was published before it was asked, and
+//!    while ticks never cease to wait, one question is answered after each queueful.
 //! 3. The task waits for nobody: neither a slow client nor a question whose asker is gone holds it up.
 //! 4. What is published has been journaled before (D2); the hub adds nothing.
 //!
 //! Called by: driver (`publish`), ws (`join`), api (`alerts`, `alert`), the composition root (`start`, `stop`).
 
-mod fanout;
+pub(super) mod fanout;
 mod seat;
 
 pub use fanout::{First, HEARTBEAT, HubCounters, Joined, PACE, encode};
@@ -120,7 +121,7 @@ async fn run(mut fanout: Fanout, mut ticks: mpsc::Receiver<Arc<BoardTick>>, mut 
                     Some(tick) => fanout.apply(start.elapsed(), &tick),
                     None => ticks_open = false,
                 }
-                // One question between two ticks: while catching up, ticks never cease to wait.
+                // While catching up, ticks never cease to wait: questions have their turn all the same.
                 match asks.try_recv() {
                     Ok(ask) => ask,
                     Err(_) => continue,
@@ -135,10 +136,13 @@ async fn run(mut fanout: Fanout, mut ticks: mpsc::Receiver<Arc<BoardTick>>, mut 
                 None => return fanout.dismiss_all(ByeReason::Shutdown),
             },
         };
-        if let Ask::Stop { answer } = ask {
-            while let Ok(tick) = ticks.try_recv() {
+        // Whoever asks sees what was published before.
+        for _ in 0..ticks.len() {
+            if let Ok(tick) = ticks.try_recv() {
                 fanout.apply(start.elapsed(), &tick);
             }
+        }
+        if let Ask::Stop { answer } = ask {
             fanout.dismiss_all(ByeReason::Shutdown);
             let _ = answer.send(());
             return;

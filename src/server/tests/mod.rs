@@ -1,3 +1,8 @@
-//! Tests of the server as a whole.
+//! Tests of the server as a whole, and what its modules' tests share.
 
+pub mod fixtures;
+mod laws;
+mod live;
+pub mod province;
+mod rest;
 mod wire_ts;
