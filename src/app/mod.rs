@@ -215,7 +215,6 @@ fn server_parts(
             ..ServerSettings::default()
         },
         access: Arc::new(access),
-        clock: Arc::new(wall_clock),
         hub: hub.clone(),
         province: Arc::new(parts::Land::new(setup, catalog, wall_clock())?),
         trends: Arc::new(parts::Trends(store.clone())),

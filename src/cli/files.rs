@@ -17,13 +17,16 @@ use crate::engine::counts::PartCounts;
 use crate::engine::lane::Effects;
 use crate::engine::setup::Setup;
 use crate::engine::snapshot::LaneState;
-use crate::engine::{AlertChange, Tick};
+use crate::engine::{AlertChange, ChangeReason, Condition, Tick};
 use crate::file_run::{Finished, RunError, Sink, run};
 use crate::ingest::file::FileReader;
 use crate::ingest::mapped::load_map;
+use crate::pipeline::Severity;
 use crate::store::line::LineFormats;
 use crate::time::{Span, Timestamp};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -211,30 +214,44 @@ impl Sink for Out<'_> {
     }
 }
 
-/// One change of an alert, as a line.
-pub fn alert_line(setup: &Setup, change: &AlertChange) -> Value {
+/// One change of an alert, as a line of `alerts.ndjson`.
+#[derive(Serialize)]
+struct AlertLine<'a> {
+    tick: u64,
+    at: String,
+    id: String,
+    alert: &'a str,
+    key: BTreeMap<&'a str, &'a str>,
+    severity: Severity,
+    from: Condition,
+    to: Condition,
+    window_start: String,
+    values: BTreeMap<&'a str, f64>,
+    reason: Option<ChangeReason>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retroactive: bool,
+}
+
+pub fn alert_line(setup: &Setup, change: &AlertChange) -> String {
     let pipeline = &setup.pipelines[change.pipeline as usize];
     let rule = &pipeline.rules[change.rule as usize];
     let window = &pipeline.windows[rule.window];
-    let key: Map<String, Value> = window.tags.iter().cloned().zip(change.key.tags.iter().map(|t| Value::from(&**t))).collect();
     let values = window.fields.iter().zip(&change.values);
-    let values: Map<String, Value> = values.filter_map(|(f, v)| Some((f.name.clone(), v.number()?.into()))).collect();
-    let mut line = Map::new();
-    line.insert("tick".into(), change.tick.into());
-    line.insert("at".into(), change.at.to_string().into());
-    line.insert("id".into(), change.id.to_string().into());
-    line.insert("alert".into(), rule.name.clone().into());
-    line.insert("key".into(), key.into());
-    line.insert("severity".into(), serde_json::to_value(rule.severity).unwrap_or_default());
-    line.insert("from".into(), serde_json::to_value(change.from).unwrap_or_default());
-    line.insert("to".into(), serde_json::to_value(change.to).unwrap_or_default());
-    line.insert("window_start".into(), change.window_start.to_string().into());
-    line.insert("values".into(), values.into());
-    line.insert("reason".into(), change.reason.map_or(Value::Null, |r| serde_json::to_value(r).unwrap_or_default()));
-    if change.retroactive {
-        line.insert("retroactive".into(), true.into());
-    }
-    Value::Object(line)
+    let line = AlertLine {
+        tick: change.tick,
+        at: change.at.to_string(),
+        id: change.id.to_string(),
+        alert: &rule.name,
+        key: window.tags.iter().map(String::as_str).zip(change.key.tags.iter().map(|t| &**t)).collect(),
+        severity: rule.severity,
+        from: change.from,
+        to: change.to,
+        window_start: change.window_start.to_string(),
+        values: values.filter_map(|(f, v)| Some((f.name.as_str(), v.number()?))).collect(),
+        reason: change.reason,
+        retroactive: change.retroactive,
+    };
+    serde_json::to_string(&line).unwrap_or_default()
 }
 
 fn summary(counts: &PartCounts, pipeline: &crate::pipeline::Pipeline, totals: [u64; 3]) -> Value {
