@@ -1,4 +1,5 @@
 //! The one integration test binary: laws as properties, contracts as tables in simulated time, crashes over the real files.
 
+mod contracts;
 mod laws;
 mod support;
