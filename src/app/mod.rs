@@ -16,13 +16,13 @@ pub use parts::{kafka as kafka_settings, topics as topic_settings};
 use crate::checkpoint::{CheckpointThread, Checkpoints};
 use crate::definitions::Definitions;
 use crate::disk::Disk;
-use crate::driver::gate::{AlertShelf, Gate, Outgoing, QUEUE};
+use crate::driver::gate::{AlertShelf, Gate, Keeping, Outgoing, QUEUE};
 use crate::driver::recover::{self, Refill, Start};
 use crate::driver::{CheckpointClock, Clock, Driver, new_cutter, wall_clock};
 use crate::engine::setup::{MAX_BEHIND, Setup};
 use crate::ingest::embedded::EmbeddedReader;
 use crate::ingest::kafka::{KafkaDoor, KafkaReader};
-use crate::ingest::log::Log;
+use crate::ingest::log::{Log, Retention};
 use crate::ingest::reader::{Kind, Reader};
 use crate::journal::{Journal, JournalEntry, Note};
 use crate::server::auth::Access;
@@ -35,6 +35,7 @@ use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
 use crate::store::{Store, drain};
 use crate::telemetry::Telemetry;
+use crate::time::Span;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -75,6 +76,7 @@ pub struct App {
     shutdown: oneshot::Sender<()>,
     draining: CancellationToken,
     drained: tokio::task::JoinHandle<()>,
+    keeping: tokio::task::JoinHandle<()>,
     spool: Arc<Spool>,
 }
 
@@ -109,6 +111,7 @@ impl App {
         }));
         let draining = CancellationToken::new();
         let drained = tokio::spawn(drain(store.clone(), spool.clone(), draining.clone()));
+        let keeping = tokio::spawn(keep_house(logs.iter().map(|(log, _)| log.clone()).collect(), settings.log_days, store.clone()));
         let stop = Arc::new(AtomicBool::new(false));
         let engine = Engine {
             settings,
@@ -128,7 +131,7 @@ impl App {
             runtime: tokio::runtime::Handle::current(),
         };
         let engine = std::thread::Builder::new().name("driver".into()).stack_size(16 << 20).spawn(move || engine.run())?;
-        Ok(App { address, telemetry, doors, store, hub, stop, engine, server, shutdown, draining, drained, spool })
+        Ok(App { address, telemetry, doors, store, hub, stop, engine, server, shutdown, draining, drained, keeping, spool })
     }
 
     /// True once the driver has ended by itself: at the end of its input, or by an error.
@@ -154,12 +157,36 @@ impl App {
         };
         let _ = tokio::time::timeout(patience, empty).await;
         self.draining.cancel();
+        self.keeping.abort();
         let _ = self.drained.await;
         let _ = self.shutdown.send(());
         self.server.await??;
         match result {
             Ok(result) => result,
             Err(_) => bail!("the driver's thread ended unexpectedly; its message is above"),
+        }
+    }
+}
+
+/// Rows of windows below an hour are kept so long in the embedded store.
+const ROWS_KEPT: Span = Span::days(30);
+
+/// Once an hour: whole days of the log and of the embedded store that are kept long enough are unlinked.
+async fn keep_house(logs: Vec<Log>, log_days: u32, store: Arc<Store>) {
+    let mut hourly = tokio::time::interval(std::time::Duration::from_secs(3600));
+    loop {
+        hourly.tick().await;
+        let retention = Retention { age: Span::days(i64::from(log_days)), ..Retention::default() };
+        for log in &logs {
+            match log.retain(retention, wall_clock()).await {
+                Ok(days) => days.iter().for_each(|d| tracing::info!(file = %d.file.display(), "a day of the log was removed")),
+                Err(error) => tracing::warn!(%error, "old days of the log were not removed"),
+            }
+        }
+        if let Store::Embedded(embedded) = &*store
+            && let Err(error) = embedded.retain(wall_clock() - ROWS_KEPT).await
+        {
+            tracing::warn!(%error, "old rows were not removed");
         }
     }
 }
@@ -288,8 +315,9 @@ impl Engine {
         let refill = Refill { spool: &self.spool, telemetry: &self.telemetry };
         let span = last.map_or(1, |l| l.saturating_sub(start.next) + 1) as f64;
         let from = start.next;
-        let telemetry = self.telemetry.clone();
-        let mut next = recover::feed(&mut start, &reading, &mut reader, &refill, &mut |n| telemetry.set_built((n - from) as f64 / span))?;
+        let mut shown = None;
+        let mut progress = |n: u64| self.show_building(&mut shown, (n - from) as f64 / span);
+        let mut next = recover::feed(&mut start, &reading, &mut reader, &refill, &mut progress)?;
         let version = self.definitions.version();
         let mut notes = vec![Note::Started { lane: "live".into(), at: wall_clock(), version: env!("CARGO_PKG_VERSION").into() }];
         let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
@@ -325,6 +353,19 @@ impl Engine {
         Ok(number)
     }
 
+    /// Tells the page how far the state is built, a few times a second.
+    fn show_building(&self, shown: &mut Option<std::time::Instant>, share: f64) {
+        self.telemetry.set_built(share);
+        if shown.is_some_and(|at| at.elapsed() < std::time::Duration::from_millis(250)) {
+            return;
+        }
+        *shown = Some(std::time::Instant::now());
+        let common = crate::server::wire::HealthView { built: share, ..Default::default() };
+        let health = Some(Arc::new(crate::server::scope::HealthInput { parts: Vec::new(), common }));
+        let tick = crate::server::board::BoardTick { health, ..Default::default() };
+        let _ = self.runtime.block_on(self.hub.publish(Arc::new(tick)));
+    }
+
     /// The picture as it was when the last tick was committed.
     fn show(&self, start: &Start) {
         for alert in start.lane.core.book().iter() {
@@ -353,6 +394,7 @@ impl Engine {
             journal: self.journal,
             spool: self.spool,
             rejected: RejectedStore::open(&self.settings.data)?,
+            keeping: Keeping { checkpoints: checkpoints.clone(), log: Span::days(i64::from(self.settings.log_days)), last: None },
             checkpoints: CheckpointThread::start(checkpoints)?,
             views: self.views,
             hub: self.hub,
