@@ -195,7 +195,11 @@ impl Telemetry {
         text.head("ioc_journal_commit_seconds_total", "counter", "Time spent in them.");
         text.line("ioc_journal_commit_seconds_total", "", gate.commit_micros.load(Relaxed) as f64 / 1e6);
         text.counter("ioc_checkpoints_total", "Checkpoints handed over.", gate.checkpoints.load(Relaxed));
-        text.counter("ioc_checkpoints_postponed_total", "Checkpoints that found the last one still being written.", gate.checkpoints_postponed.load(Relaxed));
+        text.counter(
+            "ioc_checkpoints_postponed_total",
+            "Checkpoints that found the last one still being written.",
+            gate.checkpoints_postponed.load(Relaxed),
+        );
         if let Some(hub) = self.hub.get() {
             hub_lines(hub.counters(), text);
         }
