@@ -8,7 +8,6 @@
 //!
 //! Called by: driver (writes), server (reads).
 
-use crate::driver::gate::GateCounters;
 use crate::engine::Tick;
 use crate::engine::counts::PartCounts;
 use crate::engine::lane::{Effects, Lane};
@@ -38,6 +37,17 @@ pub struct Telemetry {
     pub gate: Arc<GateCounters>,
     pub spool: OnceLock<Arc<Spool>>,
     pub hub: OnceLock<crate::server::hub::Hub>,
+}
+
+/// What the gate has done.
+#[derive(Debug, Default)]
+pub struct GateCounters {
+    pub commits: AtomicU64,
+    pub ticks: AtomicU64,
+    pub rows: AtomicU64,
+    pub checkpoints: AtomicU64,
+    pub checkpoints_postponed: AtomicU64,
+    pub commit_micros: AtomicU64,
 }
 
 /// As of the last report of the driver.

@@ -46,13 +46,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+/// What is done with the doors before the log is read.
+pub type Prepare = Box<dyn FnOnce(&Doors) -> anyhow::Result<()> + Send>;
+
 /// How an app is run besides its settings.
 #[derive(Default)]
 pub struct Options {
     /// End once every partition is read to its end.
     pub exit_at_end: bool,
     /// Done before the log is read: the demo writes its history.
-    pub prepare: Option<Box<dyn FnOnce(&Doors) -> anyhow::Result<()> + Send>>,
+    pub prepare: Option<Prepare>,
 }
 
 /// Where the embedded log or Kafka takes records in.

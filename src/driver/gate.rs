@@ -25,6 +25,7 @@ use crate::server::{ActionAnswer, SourceError};
 use crate::store::line::LineFormats;
 use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
+use crate::telemetry::GateCounters;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -108,17 +109,6 @@ impl AlertShelf {
     pub fn keep(&self, held: impl Fn(&str) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| held(id));
     }
-}
-
-/// What the gate has done, for `/metrics`.
-#[derive(Debug, Default)]
-pub struct GateCounters {
-    pub commits: std::sync::atomic::AtomicU64,
-    pub ticks: std::sync::atomic::AtomicU64,
-    pub rows: std::sync::atomic::AtomicU64,
-    pub checkpoints: std::sync::atomic::AtomicU64,
-    pub checkpoints_postponed: std::sync::atomic::AtomicU64,
-    pub commit_micros: std::sync::atomic::AtomicU64,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -220,7 +220,7 @@ impl Driver {
             let within = |f: &Fetched| horizon.is_some_and(|h| f.broker_time.is_none_or(|b| b <= h));
             let buffer = self.reader.buffer(p);
             let n = buffer.iter().take_while(|f| within(f)).count();
-            let offset = buffer.iter().take(n).last().map(|f| f.offset + 1);
+            let offset = buffer.iter().take(n).next_back().map(|f| f.offset + 1);
             let after = buffer.get(n).and_then(|f| f.broker_time);
             let empty = buffer.len() == n;
             let offset = offset.unwrap_or_else(|| self.lane.collectors[p].next_offset());
