@@ -8,7 +8,6 @@
 //!
 //! Called by: driver (writes), server (reads).
 
-use crate::driver::gate::GateCounters;
 use crate::engine::Tick;
 use crate::engine::counts::PartCounts;
 use crate::engine::lane::{Effects, Lane};
@@ -38,6 +37,17 @@ pub struct Telemetry {
     pub gate: Arc<GateCounters>,
     pub spool: OnceLock<Arc<Spool>>,
     pub hub: OnceLock<crate::server::hub::Hub>,
+}
+
+/// What the gate has done.
+#[derive(Debug, Default)]
+pub struct GateCounters {
+    pub commits: AtomicU64,
+    pub ticks: AtomicU64,
+    pub rows: AtomicU64,
+    pub checkpoints: AtomicU64,
+    pub checkpoints_postponed: AtomicU64,
+    pub commit_micros: AtomicU64,
 }
 
 /// As of the last report of the driver.
@@ -195,7 +205,11 @@ impl Telemetry {
         text.head("ioc_journal_commit_seconds_total", "counter", "Time spent in them.");
         text.line("ioc_journal_commit_seconds_total", "", gate.commit_micros.load(Relaxed) as f64 / 1e6);
         text.counter("ioc_checkpoints_total", "Checkpoints handed over.", gate.checkpoints.load(Relaxed));
-        text.counter("ioc_checkpoints_postponed_total", "Checkpoints that found the last one still being written.", gate.checkpoints_postponed.load(Relaxed));
+        text.counter(
+            "ioc_checkpoints_postponed_total",
+            "Checkpoints that found the last one still being written.",
+            gate.checkpoints_postponed.load(Relaxed),
+        );
         if let Some(hub) = self.hub.get() {
             hub_lines(hub.counters(), text);
         }

@@ -28,7 +28,7 @@ use crate::journal::{Journal, JournalEntry, Note};
 use crate::server::auth::Access;
 use crate::server::hub::{Hub, HubLimits, new_building};
 use crate::server::views::{Views, catalog};
-use crate::server::wire::{TickView, Text};
+use crate::server::wire::{Text, TickView};
 use crate::server::{ActionRequest, EventDoor, ServerParts, ServerSettings};
 use crate::settings::{ClockKind, LogKind, Settings, StoreKind};
 use crate::store::rejected::RejectedStore;
@@ -47,13 +47,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+/// What is done with the doors before the log is read.
+pub type Prepare = Box<dyn FnOnce(&Doors) -> anyhow::Result<()> + Send>;
+
 /// How an app is run besides its settings.
 #[derive(Default)]
 pub struct Options {
     /// End once every partition is read to its end.
     pub exit_at_end: bool,
     /// Done before the log is read: the demo writes its history.
-    pub prepare: Option<Box<dyn FnOnce(&Doors) -> anyhow::Result<()> + Send>>,
+    pub prepare: Option<Prepare>,
 }
 
 /// Where the embedded log or Kafka takes records in.
@@ -89,7 +92,10 @@ impl App {
         let definitions = Definitions::read(&settings.pipelines, Some(&settings.schemas), Some(&settings.registry))?;
         let setup = Arc::new(definitions.compile(Some(MAX_BEHIND))?);
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
-            format!("cannot listen on {}: another program may use it; give another with --listen, or set `listen` in ioc.toml", settings.listen)
+            format!(
+                "cannot listen on {}: another program may use it; give another with --listen, or set `listen` in ioc.toml",
+                settings.listen
+            )
         })?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&settings.data).with_context(|| format!("cannot make the data folder {}", settings.data.display()))?;
@@ -192,7 +198,9 @@ async fn keep_house(logs: Vec<Log>, log_days: u32, store: Arc<Store>) {
 }
 
 fn open_doors(settings: &Settings) -> anyhow::Result<(Doors, Vec<(Log, ClockKind)>)> {
-    let Some(first) = settings.topics.keys().next() else { bail!("no topic is named; add `[topics.\"{}\"]` to ioc.toml", crate::settings::DEFAULT_TOPIC) };
+    let Some(first) = settings.topics.keys().next() else {
+        bail!("no topic is named; add `[topics.\"{}\"]` to ioc.toml", crate::settings::DEFAULT_TOPIC)
+    };
     match settings.log {
         LogKind::Embedded => {
             let mut logs = Vec::new();
@@ -289,7 +297,9 @@ impl Engine {
         match recorded {
             0 => Ok(Clock::Live),
             n if n == self.settings.topics.len() => Ok(Clock::Recorded),
-            _ => bail!("topics with `clock = \"event\"` and without cannot share a lane; run a second ioc with its own data folder for the recorded ones"),
+            _ => bail!(
+                "topics with `clock = \"event\"` and without cannot share a lane; run a second ioc with its own data folder for the recorded ones"
+            ),
         }
     }
 

@@ -60,7 +60,8 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
 }
 
 pub fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("IOC_LOG_LEVEL").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("IOC_LOG_LEVEL").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let json = std::env::var("IOC_LOG_FORMAT").is_ok_and(|f| f == "json");
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     // a second start in one process (tests) keeps the first
@@ -149,7 +150,8 @@ pub fn rejected(settings: &Settings, command: RejectedCommand) -> Result<(), Cli
         }
         RejectedCommand::Show { number } => {
             let kept = store.get(number).map_err(failed)?;
-            let kept = kept.ok_or_else(|| CliError::Usage(format!("no rejected record has the number {number}; `ioc rejected list` shows them")))?;
+            let kept =
+                kept.ok_or_else(|| CliError::Usage(format!("no rejected record has the number {number}; `ioc rejected list` shows them")))?;
             println!("{}\n", row(&kept));
             println!("{}", String::from_utf8_lossy(&kept.raw));
         }

@@ -25,6 +25,7 @@ use crate::server::{ActionAnswer, SourceError};
 use crate::store::line::LineFormats;
 use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
+use crate::telemetry::GateCounters;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -122,17 +123,6 @@ impl AlertShelf {
     pub fn keep(&self, held: impl Fn(&Alert) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, alert| held(alert));
     }
-}
-
-/// What the gate has done, for `/metrics`.
-#[derive(Debug, Default)]
-pub struct GateCounters {
-    pub commits: std::sync::atomic::AtomicU64,
-    pub ticks: std::sync::atomic::AtomicU64,
-    pub rows: std::sync::atomic::AtomicU64,
-    pub checkpoints: std::sync::atomic::AtomicU64,
-    pub checkpoints_postponed: std::sync::atomic::AtomicU64,
-    pub commit_micros: std::sync::atomic::AtomicU64,
 }
 
 #[derive(Debug, thiserror::Error)]

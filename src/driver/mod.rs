@@ -68,7 +68,9 @@ pub enum DriverError {
     Definitions(#[from] crate::definitions::Mistakes),
     #[error("the output gate has ended: {0}")]
     Gate(String),
-    #[error("records {from}..{to} of {partition} are needed to rebuild the state and are no longer in the log; move the data folder away to begin anew")]
+    #[error(
+        "records {from}..{to} of {partition} are needed to rebuild the state and are no longer in the log; move the data folder away to begin anew"
+    )]
     LogGone { partition: PartitionName, from: u64, to: u64 },
 }
 
@@ -136,11 +138,7 @@ pub fn new_cutter(time: Option<Timestamp>) -> Cutter {
 /// A fetched record as the collector takes it.
 pub fn record(fetched: &Fetched) -> Record<'_> {
     let binary = fetched.headers.iter().any(|(name, _)| name == "ce_specversion" || name == "ce_id");
-    let body = if binary {
-        Body::Binary { headers: &fetched.headers, value: &fetched.value }
-    } else {
-        Body::Structured(&fetched.value)
-    };
+    let body = if binary { Body::Binary { headers: &fetched.headers, value: &fetched.value } } else { Body::Structured(&fetched.value) };
     Record { offset: fetched.offset, broker_time: fetched.broker_time, body }
 }
 
@@ -222,7 +220,7 @@ impl Driver {
             let within = |f: &Fetched| horizon.is_some_and(|h| f.broker_time.is_none_or(|b| b <= h));
             let buffer = self.reader.buffer(p);
             let n = buffer.iter().take_while(|f| within(f)).count();
-            let offset = buffer.iter().take(n).last().map(|f| f.offset + 1);
+            let offset = buffer.iter().take(n).next_back().map(|f| f.offset + 1);
             let after = buffer.get(n).and_then(|f| f.broker_time);
             let empty = buffer.len() == n;
             let offset = offset.unwrap_or_else(|| self.lane.collectors[p].next_offset());
@@ -255,14 +253,8 @@ impl Driver {
             requests.push(request);
         }
         let at = wall_clock();
-        let action = |r: &ActionRequest| Action {
-            alert: r.alert,
-            version: r.version,
-            by: r.by.clone(),
-            note: r.note.clone(),
-            at,
-            act: r.act,
-        };
+        let action =
+            |r: &ActionRequest| Action { alert: r.alert, version: r.version, by: r.by.clone(), note: r.note.clone(), at, act: r.act };
         let actions = requests.iter().map(action).collect();
         let number = self.number;
         self.number += 1;
@@ -285,7 +277,13 @@ impl Driver {
         })
     }
 
-    fn hand_over(&mut self, tick: Tick, effects: Effects, requests: Vec<ActionRequest>, checkpoint: Option<Box<Checkpoint>>) -> Result<(), DriverError> {
+    fn hand_over(
+        &mut self,
+        tick: Tick,
+        effects: Effects,
+        requests: Vec<ActionRequest>,
+        checkpoint: Option<Box<Checkpoint>>,
+    ) -> Result<(), DriverError> {
         let health = self.report(&tick);
         self.telemetry.effects(&effects);
         let notes = std::mem::take(&mut self.notes);
@@ -295,8 +293,16 @@ impl Driver {
         let names = &self.names;
         let rejected = effects.rejected.into_iter().map(|(p, r)| (names[p as usize].clone(), r)).collect();
         let entry = JournalEntry { tick, alerts: effects.changes, handling: effects.handled, notes, configuration };
-        let outgoing =
-            Outgoing { entry, rows: effects.rows, alerts: effects.alerts, rejected, answers, effect: effect || health.is_some(), health, checkpoint };
+        let outgoing = Outgoing {
+            entry,
+            rows: effects.rows,
+            alerts: effects.alerts,
+            rejected,
+            answers,
+            effect: effect || health.is_some(),
+            health,
+            checkpoint,
+        };
         self.gate.send(outgoing).map_err(|_| DriverError::Gate("see the error before this one".into()))
     }
 
@@ -316,16 +322,16 @@ impl Driver {
             return None;
         }
         self.reported = Some(Instant::now());
-        let lags: Vec<u64> = (0..self.names.len())
-            .map(|p| self.reader.status(p).end.saturating_sub(self.lane.collectors[p].next_offset()))
-            .collect();
+        let lags: Vec<u64> =
+            (0..self.names.len()).map(|p| self.reader.status(p).end.saturating_sub(self.lane.collectors[p].next_offset())).collect();
         let offsets: Vec<_> = self.names.iter().cloned().zip(self.lane.collectors.iter().map(|c| c.next_offset())).collect();
         self.reader.commit(&offsets);
         Some(Arc::new(self.telemetry.report(&self.lane, tick, &self.names, &lags)))
     }
 
     fn all_partitions(&self, finished: bool) -> Vec<PartitionTick> {
-        let at = |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished };
+        let at =
+            |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished };
         self.lane.collectors.iter().map(at).collect()
     }
 

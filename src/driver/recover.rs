@@ -60,7 +60,13 @@ impl Definitions {
 }
 
 /// The newest checkpoint at or before the journal's last tick, or an empty lane.
-pub fn load(journal: &JournalReader, last: Option<u64>, checkpoints: &Checkpoints, now: &Definitions, setup: &Arc<Setup>) -> Result<Start, DriverError> {
+pub fn load(
+    journal: &JournalReader,
+    last: Option<u64>,
+    checkpoints: &Checkpoints,
+    now: &Definitions,
+    setup: &Arc<Setup>,
+) -> Result<Start, DriverError> {
     let fresh = |definitions: String| {
         let lane = Lane::new(setup.clone());
         Start { lane, figures: Figures::new(), names: Vec::new(), next: 0, definitions }
@@ -84,7 +90,8 @@ pub fn load(journal: &JournalReader, last: Option<u64>, checkpoints: &Checkpoint
     let mut figures = Figures::new();
     let old = &body.lane.pipelines;
     // figures are kept by index: only those of windows that are where they were can be shown
-    let same = |r: &&Row| setup.pipelines.get(r.pipeline as usize).is_some_and(|p| old.get(r.pipeline as usize).is_some_and(|o| o.name == p.name));
+    let same =
+        |r: &&Row| setup.pipelines.get(r.pipeline as usize).is_some_and(|p| old.get(r.pipeline as usize).is_some_and(|o| o.name == p.name));
     let rows: Vec<Row> = body.figures.iter().filter(same).cloned().collect();
     remember(&mut figures, &rows);
     let lane = Lane::restore(setup, body.lane)?;
@@ -98,7 +105,13 @@ pub struct Refill<'a> {
 }
 
 /// Feeds the journaled ticks again; the number of the next tick.
-pub fn feed(start: &mut Start, journal: &JournalReader, reader: &mut Reader, refill: &Refill<'_>, progress: &mut dyn FnMut(u64)) -> Result<u64, DriverError> {
+pub fn feed(
+    start: &mut Start,
+    journal: &JournalReader,
+    reader: &mut Reader,
+    refill: &Refill<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, DriverError> {
     let mut formats = LineFormats::new(&start.lane.setup.pipelines);
     let mut next = start.next;
     for entry in journal.ticks_from(start.next) {
@@ -146,7 +159,9 @@ fn feed_tick(start: &mut Start, entry: &JournalEntry, reader: &mut Reader) -> Re
             }
         }
     }
-    for name in reader.partitions().iter().skip(start.names.len()).take(tick.partitions.len() - start.names.len().min(tick.partitions.len())) {
+    for name in
+        reader.partitions().iter().skip(start.names.len()).take(tick.partitions.len() - start.names.len().min(tick.partitions.len()))
+    {
         start.names.push(name.clone());
     }
     Ok(start.lane.close(tick))
@@ -208,7 +223,8 @@ pub fn changed_windows(lane: &Lane, setup: &Setup) -> Vec<(u16, u16)> {
 /// The tick in which the old definitions end: nothing was read, what is open of changed windows fires incomplete.
 pub fn retirement(lane: &Lane, number: u64, retire: Vec<(u16, u16)>) -> Tick {
     let time = lane.core.time().unwrap_or(Timestamp(0));
-    let at = |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: true, finished: false };
+    let at =
+        |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: true, finished: false };
     let partitions = lane.collectors.iter().map(at).collect();
     Tick { number, time, live: false, partitions, actions: Vec::new(), retire }
 }

@@ -16,8 +16,8 @@ use super::collect::{PartOutput, PartitionOutput};
 use super::completeness::{Expected, Heard, completeness, concerns};
 use super::keys::GlobalKeys;
 use super::setup::Setup;
-use super::window::Batch;
 use super::snapshot::MergedState;
+use super::window::Batch;
 use super::{FieldValue, PartitionTick, Row, RowState, Tick};
 use crate::pipeline::expr::{Inputs, Value};
 use crate::pipeline::{Pipeline, Timing, WindowSpec};
@@ -232,7 +232,14 @@ impl Pipe {
         Pipe { parts: Vec::new(), windows, frontier: Timestamp::MIN, settled: Timestamp::MIN }
     }
 
-    fn absorb(&mut self, (index, partition): (usize, usize), part: &mut PartOutput, at: &PartitionTick, setup: &Setup, touched: &mut BTreeSet<Place>) {
+    fn absorb(
+        &mut self,
+        (index, partition): (usize, usize),
+        part: &mut PartOutput,
+        at: &PartitionTick,
+        setup: &Setup,
+        touched: &mut BTreeSet<Place>,
+    ) {
         let pipeline = &setup.pipelines[index];
         if self.parts.len() <= partition {
             self.parts.resize(partition + 1, View::default());
@@ -504,8 +511,7 @@ impl Merged {
             }
         }
         folded.iter_mut().for_each(Folded::settle);
-        let reads: SmallVec<[Option<f64>; 8]> =
-            spec.reads.iter().map(|r| folded.get(r.accumulator).and_then(|f| f.read(r.read))).collect();
+        let reads: SmallVec<[Option<f64>; 8]> = spec.reads.iter().map(|r| folded.get(r.accumulator).and_then(|f| f.read(r.read))).collect();
         let inputs = Reads(&reads);
         let value = |f: &crate::pipeline::FieldSpec| {
             let number = match f.program.as_slot() {
