@@ -32,6 +32,8 @@ pub struct Telemetry {
     lost: AtomicU64,
     diverged: AtomicU64,
     ready: AtomicBool,
+    /// Why the log cannot be read at all.
+    log_trouble: Mutex<Option<String>>,
     /// Share of the state that is built after a start, in millionths.
     built: AtomicU64,
     pub gate: Arc<GateCounters>,
@@ -87,11 +89,22 @@ impl Telemetry {
         self.ready.store(true, Relaxed);
     }
 
+    pub fn set_log_trouble(&self, trouble: Option<&str>) {
+        let mut held = self.log_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.as_deref() != trouble {
+            *held = trouble.map(str::to_owned);
+        }
+    }
+
     pub fn set_built(&self, share: f64) {
         self.built.store((share.clamp(0.0, 1.0) * 1e6) as u64, Relaxed);
     }
 
     pub fn ready(&self) -> Result<(), String> {
+        let trouble = self.log_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(trouble) = trouble {
+            return Err(trouble);
+        }
         if !self.ready.load(Relaxed) {
             return Err(format!("the state is being built: {} %", self.built.load(Relaxed) / 10_000));
         }

@@ -15,6 +15,7 @@ use crate::settings::{LogKind, Settings};
 use crate::store::rejected::{Kept, RejectedStore};
 use anyhow::Context;
 use clap::Subcommand;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 #[derive(Subcommand)]
@@ -62,7 +63,7 @@ pub fn init_log() {
     let filter =
         tracing_subscriber::EnvFilter::try_from_env("IOC_LOG_LEVEL").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let json = std::env::var("IOC_LOG_FORMAT").is_ok_and(|f| f == "json");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     // a second start in one process (tests) keeps the first
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }

@@ -134,7 +134,10 @@ impl Core {
         if !self.pending.is_empty() {
             return Some(now + Span(1));
         }
-        let rules = self.rules.next_deadline().map(|t| t.max(now + Span(1)));
+        let deadline = self.rules.next_deadline();
+        // if all partitions are idle, silence is judged as soon as out_of_orderness has passed
+        let idle = setup.pipelines.iter().enumerate().filter_map(|(p, of)| Some(self.rules.next_due(p)? + of.timing.out_of_orderness));
+        let rules = idle.chain(deadline).filter(|t| *t > now).min();
         [self.merger.next_deadline(setup, now), rules].into_iter().flatten().min()
     }
 }
