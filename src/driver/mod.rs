@@ -49,7 +49,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// The wall clock, read here and at the log's append only.
 pub fn wall_clock() -> Timestamp {
-    #[allow(clippy::disallowed_methods)] // the driver's cut: one of the two places (DESIGN: three times)
+    #[allow(clippy::disallowed_methods, reason = "the driver's cut: one of the two places that read the wall clock")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Timestamp(now.map_or(0, |d| d.as_nanos() as i64))
 }
