@@ -1,0 +1,2 @@
+#[cfg(feature = "services")]
+mod services;
