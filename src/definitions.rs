@@ -97,15 +97,18 @@ impl Definitions {
             Registry::default()
         });
         let mut wanted = Wanted::default();
-        let pipelines = compile_pipelines(&self.named("pipelines"), &schemas, &known(&registry, self), &mut wanted).unwrap_or_else(|errors| {
-            mistakes.extend(errors.iter().map(ToString::to_string));
-            Vec::new()
-        });
+        let pipelines =
+            compile_pipelines(&self.named("pipelines"), &schemas, &known(&registry, self), &mut wanted).unwrap_or_else(|errors| {
+                mistakes.extend(errors.iter().map(ToString::to_string));
+                Vec::new()
+            });
         if !mistakes.is_empty() {
             return Err(Mistakes(mistakes));
         }
         let plan = Arc::new(DecodePlan::compile(&schemas, &wanted));
-        let areas = Definitions { files: self.files.iter().filter(|(p, _)| p.starts_with("registry/areas/")).map(|(p, t)| (p.clone(), t.clone())).collect() };
+        let areas = Definitions {
+            files: self.files.iter().filter(|(p, _)| p.starts_with("registry/areas/")).map(|(p, t)| (p.clone(), t.clone())).collect(),
+        };
         let versions = Versions { all: self.version(), areas: areas.version() };
         let slow = schemas.slow_types().map(|(kind, keywords)| (kind.to_owned(), keywords.to_vec())).collect();
         let mut setup = Setup::new(pipelines, plan, Arc::new(registry), versions, max_behind);

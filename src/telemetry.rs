@@ -8,7 +8,6 @@
 //!
 //! Called by: driver (writes), server (reads).
 
-use crate::driver::gate::GateCounters;
 use crate::engine::Tick;
 use crate::engine::counts::PartCounts;
 use crate::engine::lane::{Effects, Lane};
@@ -33,11 +32,24 @@ pub struct Telemetry {
     lost: AtomicU64,
     diverged: AtomicU64,
     ready: AtomicBool,
+    /// Why the log cannot be read at all.
+    log_trouble: Mutex<Option<String>>,
     /// Share of the state that is built after a start, in millionths.
     built: AtomicU64,
     pub gate: Arc<GateCounters>,
     pub spool: OnceLock<Arc<Spool>>,
     pub hub: OnceLock<crate::server::hub::Hub>,
+}
+
+/// What the gate has done.
+#[derive(Debug, Default)]
+pub struct GateCounters {
+    pub commits: AtomicU64,
+    pub ticks: AtomicU64,
+    pub rows: AtomicU64,
+    pub checkpoints: AtomicU64,
+    pub checkpoints_postponed: AtomicU64,
+    pub commit_micros: AtomicU64,
 }
 
 /// As of the last report of the driver.
@@ -77,11 +89,22 @@ impl Telemetry {
         self.ready.store(true, Relaxed);
     }
 
+    pub fn set_log_trouble(&self, trouble: Option<&str>) {
+        let mut held = self.log_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.as_deref() != trouble {
+            *held = trouble.map(str::to_owned);
+        }
+    }
+
     pub fn set_built(&self, share: f64) {
         self.built.store((share.clamp(0.0, 1.0) * 1e6) as u64, Relaxed);
     }
 
     pub fn ready(&self) -> Result<(), String> {
+        let trouble = self.log_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(trouble) = trouble {
+            return Err(trouble);
+        }
         if !self.ready.load(Relaxed) {
             return Err(format!("the state is being built: {} %", self.built.load(Relaxed) / 10_000));
         }
@@ -195,7 +218,11 @@ impl Telemetry {
         text.head("ioc_journal_commit_seconds_total", "counter", "Time spent in them.");
         text.line("ioc_journal_commit_seconds_total", "", gate.commit_micros.load(Relaxed) as f64 / 1e6);
         text.counter("ioc_checkpoints_total", "Checkpoints handed over.", gate.checkpoints.load(Relaxed));
-        text.counter("ioc_checkpoints_postponed_total", "Checkpoints that found the last one still being written.", gate.checkpoints_postponed.load(Relaxed));
+        text.counter(
+            "ioc_checkpoints_postponed_total",
+            "Checkpoints that found the last one still being written.",
+            gate.checkpoints_postponed.load(Relaxed),
+        );
         if let Some(hub) = self.hub.get() {
             hub_lines(hub.counters(), text);
         }

@@ -1,6 +1,6 @@
 //! Time as values: [`Timestamp`] (an instant) and [`Span`] (a length), both in nanoseconds; alignment of windows to a time zone.
 //!
-//! Refuses to know: the wall clock. Nothing here reads a clock; instants come from events, the log and ticks.
+//! Owns: both types, their texts, and calendar arithmetic. Refuses to know: the wall clock. Nothing here reads a clock; instants come from events, the log and ticks.
 //!
 //! Invariants
 //! 1. A `Timestamp` that was parsed lies in 1900..2200, so sums with any `Span` of the product never overflow.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { KEEP_SETTLED, MAX_ALERTS, MAX_FIGURES, applyAlert, applySnapshot, applyUpdates, keyOf } from '../src/live/board';
+import { KEEP_SETTLED, KEEP_UNSEEN, MAX_ALERTS, MAX_FIGURES, applyAlert, applySnapshot, applyUpdates, keyOf } from '../src/live/board';
 import { T0, alert, figure, health, snapshot, update } from './make';
 
 describe('the board', () => {
@@ -48,14 +48,19 @@ describe('the board', () => {
     expect([quiet.alerts === first.alerts, quiet.figures === first.figures]).toEqual([true, true]);
   });
 
-  it('lets settled alerts go after a quarter of an hour, never unacknowledged ones', () => {
+  it('lets alerts go by the same rule as the server: handled after a quarter of an hour, unseen after a day, never risen at once', () => {
     const board = applySnapshot('e1', snapshot(1, { alerts: [
       alert('settled', { condition: 'resolved', resolved: T0, handling: 'acknowledged' }),
       alert('unseen', { condition: 'resolved', resolved: T0 }),
       alert('open', { handling: 'acknowledged' }),
+      alert('watched', { condition: 'pending' }),
     ] }));
-    const later = applyUpdates(board, [update(2, { tick: { number: 2, time: T0 + KEEP_SETTLED + 1, live: true } })]);
-    expect([...later.alerts.keys()]).toEqual(['unseen', 'open']);
+    const over = applyUpdates(board, [update(2, { alerts: [alert('watched', { condition: 'inactive', version: 2 })] })]);
+    expect([...over.alerts.keys()]).toEqual(['settled', 'unseen', 'open']);
+    const later = applyUpdates(board, [update(2, { tick: { number: 2, time: T0 + KEEP_SETTLED, live: true } })]);
+    expect([...later.alerts.keys()]).toEqual(['unseen', 'open', 'watched']);
+    const nextDay = applyUpdates(later, [update(3, { tick: { number: 3, time: T0 + KEEP_UNSEEN, live: true } })]);
+    expect([...nextDay.alerts.keys()]).toEqual(['open', 'watched']);
   });
 
   it('is bounded', () => {

@@ -16,25 +16,28 @@ pub use parts::{kafka as kafka_settings, topics as topic_settings};
 use crate::checkpoint::{CheckpointThread, Checkpoints};
 use crate::definitions::Definitions;
 use crate::disk::Disk;
-use crate::driver::gate::{AlertShelf, Gate, Outgoing, QUEUE};
+use crate::driver::gate::{AlertShelf, Gate, Keeping, Outgoing, QUEUE};
 use crate::driver::recover::{self, Refill, Start};
-use crate::driver::{CheckpointClock, Clock, Driver, new_cutter, wall_clock};
+use crate::driver::{CheckpointClock, Clock, Driver, DriverError, lost_note, new_cutter, wall_clock};
+use crate::engine::Condition;
+use crate::engine::alert::Alert;
 use crate::engine::setup::{MAX_BEHIND, Setup};
 use crate::ingest::embedded::EmbeddedReader;
 use crate::ingest::kafka::{KafkaDoor, KafkaReader};
-use crate::ingest::log::Log;
-use crate::ingest::reader::{Kind, Reader};
+use crate::ingest::log::{Log, Retention};
+use crate::ingest::reader::{Kind, Opening, Reader};
 use crate::journal::{Journal, JournalEntry, Note};
 use crate::server::auth::Access;
 use crate::server::hub::{Hub, HubLimits, new_building};
 use crate::server::views::{Views, catalog};
-use crate::server::wire::{TickView, Text};
+use crate::server::wire::{Text, TickView};
 use crate::server::{ActionRequest, EventDoor, ServerParts, ServerSettings};
 use crate::settings::{ClockKind, LogKind, Settings, StoreKind};
 use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
 use crate::store::{Store, drain};
 use crate::telemetry::Telemetry;
+use crate::time::Span;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -46,13 +49,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+/// What is done with the doors before the log is read.
+pub type Prepare = Box<dyn FnOnce(&Doors) -> anyhow::Result<()> + Send>;
+
 /// How an app is run besides its settings.
 #[derive(Default)]
 pub struct Options {
     /// End once every partition is read to its end.
     pub exit_at_end: bool,
     /// Done before the log is read: the demo writes its history.
-    pub prepare: Option<Box<dyn FnOnce(&Doors) -> anyhow::Result<()> + Send>>,
+    pub prepare: Option<Prepare>,
 }
 
 /// Where the embedded log or Kafka takes records in.
@@ -75,6 +81,7 @@ pub struct App {
     shutdown: oneshot::Sender<()>,
     draining: CancellationToken,
     drained: tokio::task::JoinHandle<()>,
+    keeping: tokio::task::JoinHandle<()>,
     spool: Arc<Spool>,
 }
 
@@ -87,13 +94,16 @@ impl App {
         let definitions = Definitions::read(&settings.pipelines, Some(&settings.schemas), Some(&settings.registry))?;
         let setup = Arc::new(definitions.compile(Some(MAX_BEHIND))?);
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {
-            format!("cannot listen on {}: another program may use it; give another with --listen, or set `listen` in ioc.toml", settings.listen)
+            format!(
+                "cannot listen on {}: another program may use it; give another with --listen, or set `listen` in ioc.toml",
+                settings.listen
+            )
         })?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&settings.data).with_context(|| format!("cannot make the data folder {}", settings.data.display()))?;
         let journal = Journal::open(&settings.data)?;
         let (doors, logs) = open_doors(&settings)?;
-        let store = Arc::new(open_store(&settings).await?);
+        let store = open_store(&settings).await?;
         let spool = Arc::new(Spool::open(Disk::Real, &settings.data.join("spool"), settings.spool_mb << 20)?);
         let hub = Hub::start(HubLimits::default(), new_building()?);
         let telemetry = Arc::new(Telemetry::default());
@@ -109,6 +119,7 @@ impl App {
         }));
         let draining = CancellationToken::new();
         let drained = tokio::spawn(drain(store.clone(), spool.clone(), draining.clone()));
+        let keeping = tokio::spawn(keep_house(logs.iter().map(|(log, _)| log.clone()).collect(), settings.log_days, store.clone()));
         let stop = Arc::new(AtomicBool::new(false));
         let engine = Engine {
             settings,
@@ -128,7 +139,7 @@ impl App {
             runtime: tokio::runtime::Handle::current(),
         };
         let engine = std::thread::Builder::new().name("driver".into()).stack_size(16 << 20).spawn(move || engine.run())?;
-        Ok(App { address, telemetry, doors, store, hub, stop, engine, server, shutdown, draining, drained, spool })
+        Ok(App { address, telemetry, doors, store, hub, stop, engine, server, shutdown, draining, drained, keeping, spool })
     }
 
     /// True once the driver has ended by itself: at the end of its input, or by an error.
@@ -154,6 +165,7 @@ impl App {
         };
         let _ = tokio::time::timeout(patience, empty).await;
         self.draining.cancel();
+        self.keeping.abort();
         let _ = self.drained.await;
         let _ = self.shutdown.send(());
         self.server.await??;
@@ -164,8 +176,33 @@ impl App {
     }
 }
 
+/// Rows of windows below an hour are kept so long in the embedded store.
+const ROWS_KEPT: Span = Span::days(30);
+
+/// Once an hour: whole days of the log and of the embedded store that are kept long enough are unlinked.
+async fn keep_house(logs: Vec<Log>, log_days: u32, store: Arc<Store>) {
+    let mut hourly = tokio::time::interval(std::time::Duration::from_secs(3600));
+    loop {
+        hourly.tick().await;
+        let retention = Retention { age: Span::days(i64::from(log_days)), ..Retention::default() };
+        for log in &logs {
+            match log.retain(retention, wall_clock()).await {
+                Ok(days) => days.iter().for_each(|d| tracing::info!(file = %d.file.display(), "a day of the log was removed")),
+                Err(error) => tracing::warn!(%error, "old days of the log were not removed"),
+            }
+        }
+        if let Store::Embedded(embedded) = &*store
+            && let Err(error) = embedded.retain(wall_clock() - ROWS_KEPT).await
+        {
+            tracing::warn!(%error, "old rows were not removed");
+        }
+    }
+}
+
 fn open_doors(settings: &Settings) -> anyhow::Result<(Doors, Vec<(Log, ClockKind)>)> {
-    let Some(first) = settings.topics.keys().next() else { bail!("no topic is named; add `[topics.\"{}\"]` to ioc.toml", crate::settings::DEFAULT_TOPIC) };
+    let Some(first) = settings.topics.keys().next() else {
+        bail!("no topic is named; add `[topics.\"{}\"]` to ioc.toml", crate::settings::DEFAULT_TOPIC)
+    };
     match settings.log {
         LogKind::Embedded => {
             let mut logs = Vec::new();
@@ -184,9 +221,9 @@ pub fn open_kafka_door(settings: &Settings) -> anyhow::Result<Doors> {
     Ok(Doors::Kafka(Arc::new(KafkaDoor::open(&parts::kafka(settings))?), topic.clone()))
 }
 
-async fn open_store(settings: &Settings) -> anyhow::Result<Store> {
+async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
     match settings.store {
-        StoreKind::Embedded => Ok(Store::Embedded(crate::store::embedded::Embedded::open(&settings.data.join("store"))?)),
+        StoreKind::Embedded => Ok(Arc::new(Store::Embedded(crate::store::embedded::Embedded::open(&settings.data.join("store"))?))),
         StoreKind::Influx => parts::influx(settings).await,
     }
 }
@@ -262,17 +299,21 @@ impl Engine {
         match recorded {
             0 => Ok(Clock::Live),
             n if n == self.settings.topics.len() => Ok(Clock::Recorded),
-            _ => bail!("topics with `clock = \"event\"` and without cannot share a lane; run a second ioc with its own data folder for the recorded ones"),
+            _ => bail!(
+                "topics with `clock = \"event\"` and without cannot share a lane; run a second ioc with its own data folder for the recorded ones"
+            ),
         }
     }
 
+    /// A Kafka that does not answer is waited for while everything else works; see [`Reader::trouble`].
     fn open_reader(&self, start: &Start) -> anyhow::Result<Reader> {
         let offsets = start.offsets();
         let kind = match self.settings.log {
             LogKind::Embedded => Kind::Embedded(EmbeddedReader::open(self.logs.clone(), &offsets)),
             LogKind::Kafka => {
-                let topics = parts::topics(&self.settings);
-                Kind::Kafka(Box::new(KafkaReader::open(&parts::kafka(&self.settings), &topics, offsets)?))
+                let (kafka, topics) = (parts::kafka(&self.settings), parts::topics(&self.settings));
+                let open = move || KafkaReader::open(&kafka, &topics, offsets.clone());
+                Kind::Opening(Opening::start(&start.names, open).context("cannot start the thread that opens Kafka")?)
             }
         };
         Ok(Reader::new(kind, &start.names)?)
@@ -284,20 +325,36 @@ impl Engine {
         let last = self.journal.last_tick();
         let reading = self.journal.reader()?;
         let mut start = recover::load(&reading, last, &checkpoints, &self.definitions, &self.setup)?;
+        start.stop = self.stop.clone();
         let mut reader = self.open_reader(&start)?;
+        let version = self.definitions.version();
+        // the log may keep us waiting: what the checkpoint holds is shown meanwhile, if today's definitions can say it
+        let early: Vec<Alert> = start.lane.core.book().iter().filter(|_| start.definitions == version).cloned().collect();
+        if start.definitions == version {
+            self.show(&start, &[]);
+        }
         let refill = Refill { spool: &self.spool, telemetry: &self.telemetry };
         let span = last.map_or(1, |l| l.saturating_sub(start.next) + 1) as f64;
         let from = start.next;
-        let telemetry = self.telemetry.clone();
-        let mut next = recover::feed(&mut start, &reading, &mut reader, &refill, &mut |n| telemetry.set_built((n - from) as f64 / span))?;
-        let version = self.definitions.version();
+        let mut shown = None;
+        let mut progress = |n: u64| self.show_building(&mut shown, (n - from) as f64 / span);
+        let mut next = match recover::feed(&mut start, &reading, &mut reader, &refill, &mut progress) {
+            Err(DriverError::Stopped) => return Ok(()),
+            fed => fed?,
+        };
         let mut notes = vec![Note::Started { lane: "live".into(), at: wall_clock(), version: env!("CARGO_PKG_VERSION").into() }];
+        for lost in std::mem::take(&mut start.lost) {
+            let index = start.names.iter().position(|n| *n == lost.partition).unwrap_or(0);
+            let after = start.lane.collectors.get(index).and_then(|c| c.clock());
+            notes.push(lost_note(&lost, index, after, &self.telemetry));
+        }
         let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
         if configuration.is_some() && !start.definitions.is_empty() {
             next = self.retire(&mut start, next, &mut notes)?;
         }
         start.lane.setup = self.setup.clone();
-        self.show(&start);
+        self.show(&start, &early);
+        self.telemetry.set_ready();
         self.drive(clock, start, reader, checkpoints, (next, notes, configuration))
     }
 
@@ -325,20 +382,41 @@ impl Engine {
         Ok(number)
     }
 
-    /// The picture as it was when the last tick was committed.
-    fn show(&self, start: &Start) {
-        for alert in start.lane.core.book().iter() {
-            self.alerts.put(alert.clone());
+    /// Tells the page how far the state is built, a few times a second.
+    fn show_building(&self, shown: &mut Option<std::time::Instant>, share: f64) {
+        self.telemetry.set_built(share);
+        if shown.is_some_and(|at| at.elapsed() < std::time::Duration::from_millis(250)) {
+            return;
         }
+        *shown = Some(std::time::Instant::now());
+        let common = crate::server::wire::HealthView { built: share, ..Default::default() };
+        let health = Some(Arc::new(crate::server::scope::HealthInput { parts: Vec::new(), common }));
+        let tick = crate::server::board::BoardTick { health, ..Default::default() };
+        let _ = self.runtime.block_on(self.hub.publish(Arc::new(tick)));
+    }
+
+    /// The picture of a state. `early`: alerts that were shown before; those that ended since leave it.
+    fn show(&self, start: &Start, early: &[Alert]) {
+        let book = start.lane.core.book();
+        let ended = early.iter().filter(|a| book.get(a.id).is_none());
+        let end = |a: &Alert| {
+            let mut a = a.clone();
+            (a.condition, a.version) = (Condition::Inactive, a.version + 1);
+            a
+        };
+        let ended = ended.map(end);
+        let alerts: Vec<Alert> = book.iter().cloned().chain(ended).collect();
         let time = start.lane.core.time().map_or(0, |t| t.millis());
         let tick = crate::server::board::BoardTick {
             tick: TickView { number: start.next, time, live: false },
             rows: start.figures.values().map(|r| self.views.figure(r)).collect(),
-            alerts: start.lane.core.book().iter().map(|a| Arc::new(self.views.alert(a))).collect(),
+            alerts: alerts.iter().map(|a| Arc::new(self.views.alert(a))).collect(),
             health: None,
         };
+        for alert in alerts {
+            self.alerts.put(alert);
+        }
         let _ = self.runtime.block_on(self.hub.publish(Arc::new(tick)));
-        self.telemetry.set_ready();
     }
 
     fn drive(
@@ -353,6 +431,7 @@ impl Engine {
             journal: self.journal,
             spool: self.spool,
             rejected: RejectedStore::open(&self.settings.data)?,
+            keeping: Keeping { checkpoints: checkpoints.clone(), log: Span::days(i64::from(self.settings.log_days)), last: None },
             checkpoints: CheckpointThread::start(checkpoints)?,
             views: self.views,
             hub: self.hub,

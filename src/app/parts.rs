@@ -185,15 +185,35 @@ pub fn topics(settings: &Settings) -> Vec<TopicSettings> {
     settings.topics.iter().map(|(name, how)| TopicSettings { name: name.clone(), clock: clock(how.clock) }).collect()
 }
 
-/// InfluxDB with its bucket; it need not be up yet.
-pub async fn influx(settings: &Settings) -> anyhow::Result<Store> {
+/// How long a start waits for InfluxDB before it goes on without.
+const INFLUX_AT_START: Duration = Duration::from_secs(1);
+
+/// InfluxDB with its bucket; it need not be up yet: then the bucket is made when it answers.
+pub async fn influx(settings: &Settings) -> anyhow::Result<Arc<Store>> {
     let i = &settings.influx;
     let config = store::influx::InfluxConfig::new(&i.url, &i.org, &i.bucket, &i.token, settings.data.join("dead-letters"));
-    let influx = store::influx::Influx::new(crate::disk::Disk::Real, config)?;
-    if influx.health().await.well {
-        influx.create_bucket(Duration::ZERO).await.with_context(|| format!("bucket {:?} of InfluxDB at {}", i.bucket, i.url))?;
-    } else {
-        tracing::warn!(url = %i.url, "InfluxDB does not answer; rows wait in the spool until it does");
+    let store = Arc::new(Store::Influx(Box::new(store::influx::Influx::new(crate::disk::Disk::Real, config)?)));
+    let (made, place) = (make_bucket(store.clone()), format!("bucket {:?} of InfluxDB at {}", i.bucket, i.url));
+    let mut making = tokio::spawn(made);
+    match tokio::time::timeout(INFLUX_AT_START, &mut making).await {
+        Ok(made) => made?.context(place)?,
+        Err(_) => {
+            tracing::warn!(url = %i.url, "InfluxDB does not answer; rows wait in the spool until it does");
+            tokio::spawn(async move {
+                if let Ok(Err(error)) = making.await {
+                    tracing::error!(%error, place, "the bucket was not made; rows wait in the spool");
+                }
+            });
+        }
     }
-    Ok(Store::Influx(Box::new(influx)))
+    Ok(store)
+}
+
+/// Once the server answers.
+async fn make_bucket(store: Arc<Store>) -> Result<(), store::influx::InfluxError> {
+    let Store::Influx(influx) = &*store else { return Ok(()) };
+    while !influx.health().await.well {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    influx.create_bucket(Duration::ZERO).await
 }

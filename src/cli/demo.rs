@@ -86,12 +86,14 @@ impl RowView for Shifted<'_> {
 impl Recording {
     fn read(folder: &Path, map: &Path) -> anyhow::Result<Recording> {
         let path = folder.join("events.ndjson.gz");
-        let file = File::open(&path).with_context(|| format!("the recording {} cannot be opened; run the demo from the project's folder", path.display()))?;
+        let file = File::open(&path)
+            .with_context(|| format!("the recording {} cannot be opened; run the demo from the project's folder", path.display()))?;
         let map = load_map(map)?;
         let mut lines = Vec::new();
         for line in BufReader::new(unpack(&path, file)?).lines() {
             let text = line?;
-            let arrived = text.split("\"arrived\":\"").nth(1).and_then(|t| t.split('"').next()).and_then(|t| Timestamp::parse_rfc3339(t.as_bytes()));
+            let arrived =
+                text.split("\"arrived\":\"").nth(1).and_then(|t| t.split('"').next()).and_then(|t| Timestamp::parse_rfc3339(t.as_bytes()));
             let arrived = arrived.with_context(|| format!("{}:{}: a line without `arrived`", path.display(), lines.len() + 1))?;
             lines.push(Line { arrived, text });
         }
@@ -268,7 +270,9 @@ impl Feeder {
 /// "07:27" → minutes after the recording's full hour.
 fn minute_of(text: &str) -> Result<Span, CliError> {
     let minute = text.strip_prefix("07:").and_then(|m| m.parse::<i64>().ok()).filter(|m| *m < 60);
-    minute.map(Span::minutes).ok_or_else(|| CliError::Usage(format!("--at {text:?}: the recorded hour is 07:00 to 07:59, for example 07:27")))
+    minute
+        .map(Span::minutes)
+        .ok_or_else(|| CliError::Usage(format!("--at {text:?}: the recorded hour is 07:00 to 07:59, for example 07:27")))
 }
 
 /// The demo begins anew: its folder holds nothing that is not the demo's.
@@ -282,7 +286,8 @@ fn empty(folder: &Path) -> Result<(), CliError> {
         std::fs::remove_dir_all(folder).map_err(|e| CliError::io("empty", folder, e))?;
     }
     std::fs::create_dir_all(folder).map_err(|e| CliError::io("make", folder, e))?;
-    std::fs::write(&marker, "This folder belongs to `ioc demo` and is emptied at its start.\n").map_err(|e| CliError::io("write", &marker, e))
+    std::fs::write(&marker, "This folder belongs to `ioc demo` and is emptied at its start.\n")
+        .map_err(|e| CliError::io("write", &marker, e))
 }
 
 /// The wanted port, or the next free one.

@@ -87,7 +87,9 @@ impl<'a> Out<'a> {
         };
         let bar = (!arguments.quiet).then(|| {
             let bar = indicatif::ProgressBar::new_spinner();
-            bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()));
+            bar.set_style(
+                indicatif::ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
+            );
             bar
         });
         Ok(Out {
@@ -169,7 +171,12 @@ impl<'a> Out<'a> {
         let summary = json!({"pipelines": pipelines, "wall_s": began.elapsed().as_secs_f64(), "cpu_s": cpu, "max_rss_mb": rss});
         let path = self.arguments.out.join("summary.json");
         std::fs::write(&path, format!("{summary:#}\n")).map_err(|source| CliError::io("write", &path, source))?;
-        for (name, file) in [("rows.lp", &mut self.rows), ("alerts.ndjson", &mut self.alerts), ("late.ndjson", &mut self.late), ("rejected.ndjson", &mut self.rejected)] {
+        for (name, file) in [
+            ("rows.lp", &mut self.rows),
+            ("alerts.ndjson", &mut self.alerts),
+            ("late.ndjson", &mut self.late),
+            ("rejected.ndjson", &mut self.rejected),
+        ] {
             file.flush().map_err(|source| CliError::io("write", &self.arguments.out.join(name), source))?;
         }
         if let Some(bar) = self.bar.take() {

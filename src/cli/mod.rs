@@ -151,7 +151,9 @@ enum AreasCommand {
 
 impl Folders {
     fn apply(&self, settings: &mut Settings) {
-        for (given, kept) in [(&self.pipelines, &mut settings.pipelines), (&self.schemas, &mut settings.schemas), (&self.registry, &mut settings.registry)] {
+        for (given, kept) in
+            [(&self.pipelines, &mut settings.pipelines), (&self.schemas, &mut settings.schemas), (&self.registry, &mut settings.registry)]
+        {
             if let Some(path) = given {
                 *kept = path.clone();
             }
@@ -193,8 +195,7 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
 /// A file run knows only what its flags name.
 fn run_from(args: RunArgs) -> Result<(), CliError> {
     let pipelines = args.folders.pipelines.ok_or_else(|| CliError::Usage("--from needs --pipelines DIR".into()))?;
-    let definitions =
-        crate::definitions::Definitions::read(&pipelines, args.folders.schemas.as_deref(), args.folders.registry.as_deref())?;
+    let definitions = crate::definitions::Definitions::read(&pipelines, args.folders.schemas.as_deref(), args.folders.registry.as_deref())?;
     files::run_files(files::Arguments {
         definitions,
         map: args.map,

@@ -15,6 +15,7 @@ use crate::settings::{LogKind, Settings};
 use crate::store::rejected::{Kept, RejectedStore};
 use anyhow::Context;
 use clap::Subcommand;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 #[derive(Subcommand)]
@@ -59,9 +60,10 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
 }
 
 pub fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("IOC_LOG_LEVEL").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_env("IOC_LOG_LEVEL").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let json = std::env::var("IOC_LOG_FORMAT").is_ok_and(|f| f == "json");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     // a second start in one process (tests) keeps the first
     let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }
@@ -148,7 +150,8 @@ pub fn rejected(settings: &Settings, command: RejectedCommand) -> Result<(), Cli
         }
         RejectedCommand::Show { number } => {
             let kept = store.get(number).map_err(failed)?;
-            let kept = kept.ok_or_else(|| CliError::Usage(format!("no rejected record has the number {number}; `ioc rejected list` shows them")))?;
+            let kept =
+                kept.ok_or_else(|| CliError::Usage(format!("no rejected record has the number {number}; `ioc rejected list` shows them")))?;
             println!("{}\n", row(&kept));
             println!("{}", String::from_utf8_lossy(&kept.raw));
         }

@@ -46,7 +46,9 @@ pub enum TokenCommand {
     },
     List,
     /// By id or name.
-    Revoke { token: String },
+    Revoke {
+        token: String,
+    },
 }
 
 pub fn token(settings: &Settings, command: TokenCommand) -> Result<(), CliError> {
@@ -56,13 +58,18 @@ pub fn token(settings: &Settings, command: TokenCommand) -> Result<(), CliError>
     match command {
         TokenCommand::Create { name, role, area, sector, expires } => {
             let now = wall_clock();
-            let span = |text: &String| Span::parse(text).ok_or_else(|| CliError::Usage(format!("--expires {text:?}: a span like 90d is needed")));
+            let span =
+                |text: &String| Span::parse(text).ok_or_else(|| CliError::Usage(format!("--expires {text:?}: a span like 90d is needed")));
             let expires = expires.as_ref().map(span).transpose()?.map(|s| now + s);
             let role = role_of(role);
             let name = name.unwrap_or_else(|| format!("{} {now}", area.join(" ")).trim().to_owned());
-            let (text, record) = tokens::create(folder, NewToken { name, role, areas: area, sectors: sector, expires }, now).map_err(failed)?;
+            let (text, record) =
+                tokens::create(folder, NewToken { name, role, areas: area, sectors: sector, expires }, now).map_err(failed)?;
             println!("{text}");
-            eprintln!("Token {} for {:?}. It is shown this once; keep it, or revoke it with `ioc token revoke {}`.", record.id, record.name, record.id);
+            eprintln!(
+                "Token {} for {:?}. It is shown this once; keep it, or revoke it with `ioc token revoke {}`.",
+                record.id, record.name, record.id
+            );
         }
         TokenCommand::List => {
             for t in tokens::list(folder).map_err(failed)? {

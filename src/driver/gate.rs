@@ -10,7 +10,7 @@
 //!
 //! Called by: driver.
 
-use crate::checkpoint::CheckpointThread;
+use crate::checkpoint::{CheckpointThread, Checkpoints};
 use crate::engine::Row;
 use crate::engine::alert::Alert;
 use crate::engine::collect::Refused;
@@ -25,6 +25,8 @@ use crate::server::{ActionAnswer, SourceError};
 use crate::store::line::LineFormats;
 use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
+use crate::telemetry::GateCounters;
+use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -89,7 +91,20 @@ pub struct Gate {
     /// Newest state of each alert held, for the detail of the page.
     pub alerts: Arc<AlertShelf>,
     pub counters: Arc<GateCounters>,
+    pub keeping: Keeping,
 }
+
+/// What is forgotten once an hour: checkpoints as old as the log, ticks before them, changes after two years, alerts that left the book.
+pub struct Keeping {
+    pub checkpoints: Checkpoints,
+    pub log: Span,
+    pub last: Option<Instant>,
+}
+
+const KEEPING_EVERY: Duration = Duration::from_secs(3600);
+const CHANGES_KEPT: Span = Span::days(730);
+/// How long the whole of a resolved alert can be asked for after its last change.
+const SHELF_KEPT: Span = Span::days(7);
 
 /// Alerts as of the last committed tick, for whoever asks for one whole.
 #[derive(Default)]
@@ -104,21 +119,10 @@ impl AlertShelf {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned())
     }
 
-    /// Leaves only those that the book still holds.
-    pub fn keep(&self, held: impl Fn(&str) -> bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| held(id));
+    /// Leaves only those for which `held` is true.
+    pub fn keep(&self, held: impl Fn(&Alert) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, alert| held(alert));
     }
-}
-
-/// What the gate has done, for `/metrics`.
-#[derive(Debug, Default)]
-pub struct GateCounters {
-    pub commits: std::sync::atomic::AtomicU64,
-    pub ticks: std::sync::atomic::AtomicU64,
-    pub rows: std::sync::atomic::AtomicU64,
-    pub checkpoints: std::sync::atomic::AtomicU64,
-    pub checkpoints_postponed: std::sync::atomic::AtomicU64,
-    pub commit_micros: std::sync::atomic::AtomicU64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -203,6 +207,24 @@ impl Gate {
                 counter.fetch_add(1, Relaxed);
             }
         }
+        match entries.last() {
+            Some(entry) if self.keeping.last.is_none_or(|last| last.elapsed() >= KEEPING_EVERY) => self.forget(entry.tick.time),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets go of what is kept long enough; a failure is said and tried again in an hour.
+    fn forget(&mut self, now: Timestamp) -> Result<(), GateError> {
+        self.keeping.last = Some(Instant::now());
+        if let Err(error) = self.keeping.checkpoints.retain((now - self.keeping.log).0) {
+            tracing::warn!(%error, "old checkpoints were not removed");
+        }
+        if let Ok(files) = self.keeping.checkpoints.list()
+            && let Some((oldest, _)) = files.first()
+        {
+            self.journal.retain(oldest.tick, (now - CHANGES_KEPT).0)?;
+        }
+        self.alerts.keep(|alert| alert.resolved.is_none() || now - alert.changed <= SHELF_KEPT);
         Ok(())
     }
 

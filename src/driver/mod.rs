@@ -20,7 +20,7 @@ use crate::engine::collect::{Body, Record};
 use crate::engine::lane::{Effects, Lane};
 use crate::engine::{Action, HandlingChange, Key, PartitionTick, Refusal, Row, Tick};
 use crate::ingest::reader::{ReadError, Reader};
-use crate::ingest::{Fetched, PartitionName};
+use crate::ingest::{Fetched, Lost, PartitionName};
 use crate::journal::{Configuration, JournalEntry, Note};
 use crate::server::ActionRequest;
 use crate::telemetry::Telemetry;
@@ -49,7 +49,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// The wall clock, read here and at the log's append only.
 pub fn wall_clock() -> Timestamp {
-    #[allow(clippy::disallowed_methods)] // the driver's cut: one of the two places (DESIGN: three times)
+    #[allow(clippy::disallowed_methods, reason = "the driver's cut: one of the two places that read the wall clock")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Timestamp(now.map_or(0, |d| d.as_nanos() as i64))
 }
@@ -68,7 +68,11 @@ pub enum DriverError {
     Definitions(#[from] crate::definitions::Mistakes),
     #[error("the output gate has ended: {0}")]
     Gate(String),
-    #[error("records {from}..{to} of {partition} are needed to rebuild the state and are no longer in the log; move the data folder away to begin anew")]
+    #[error("stopped while the state was being built")]
+    Stopped,
+    #[error(
+        "records {from}..{to} of {partition} are needed to rebuild the state and are no longer in the log; move the data folder away to begin anew"
+    )]
     LogGone { partition: PartitionName, from: u64, to: u64 },
 }
 
@@ -136,11 +140,7 @@ pub fn new_cutter(time: Option<Timestamp>) -> Cutter {
 /// A fetched record as the collector takes it.
 pub fn record(fetched: &Fetched) -> Record<'_> {
     let binary = fetched.headers.iter().any(|(name, _)| name == "ce_specversion" || name == "ce_id");
-    let body = if binary {
-        Body::Binary { headers: &fetched.headers, value: &fetched.value }
-    } else {
-        Body::Structured(&fetched.value)
-    };
+    let body = if binary { Body::Binary { headers: &fetched.headers, value: &fetched.value } } else { Body::Structured(&fetched.value) };
     Record { offset: fetched.offset, broker_time: fetched.broker_time, body }
 }
 
@@ -168,16 +168,16 @@ impl Driver {
 
     fn poll(&mut self, wait: Duration) -> Result<(), DriverError> {
         self.reader.poll(wait)?;
+        self.telemetry.set_log_trouble(self.reader.trouble());
         for name in self.reader.partitions().iter().skip(self.names.len()) {
             let index = self.names.len() as u32;
             self.notes.push(Note::Partition { index, topic: name.topic.clone(), partition: name.number as u32, offset: 0 });
             self.names.push(name.clone());
         }
         for lost in self.reader.take_lost() {
-            let index = self.names.iter().position(|n| *n == lost.partition).unwrap_or(0) as u32;
-            tracing::error!(partition = %lost.partition, from = lost.from, to = lost.to, "records were deleted before they were read");
-            self.telemetry.lost(lost.to - lost.from);
-            self.notes.push(Note::Lost { index, from: lost.from, to: lost.to, after: None, before: None });
+            let index = self.names.iter().position(|n| *n == lost.partition).unwrap_or(0);
+            let after = self.lane.collectors.get(index).and_then(|c| c.clock());
+            self.notes.push(lost_note(&lost, index, after, &self.telemetry));
         }
         Ok(())
     }
@@ -187,15 +187,10 @@ impl Driver {
         status.assigned && status.confirmed.is_some_and(|c| c.elapsed() <= CONFIRMED_WITHIN)
     }
 
-    fn next_offset(&mut self, partition: usize) -> u64 {
-        self.lane.ensure_partitions(partition + 1);
-        self.lane.collectors[partition].next_offset()
-    }
-
     /// The end that the broker confirmed is reached.
     fn at_end(&mut self, partition: usize) -> bool {
         let end = self.reader.status(partition).end;
-        self.readable(partition) && self.reader.buffer(partition).is_empty() && self.next_offset(partition) >= end
+        self.readable(partition) && self.reader.buffer(partition).is_empty() && self.reader.wanted(partition) >= end
     }
 
     fn all_at_end(&mut self) -> bool {
@@ -222,13 +217,15 @@ impl Driver {
             let within = |f: &Fetched| horizon.is_some_and(|h| f.broker_time.is_none_or(|b| b <= h));
             let buffer = self.reader.buffer(p);
             let n = buffer.iter().take_while(|f| within(f)).count();
-            let offset = buffer.iter().take(n).last().map(|f| f.offset + 1);
+            let offset = buffer.iter().take(n).next_back().map(|f| f.offset + 1);
             let after = buffer.get(n).and_then(|f| f.broker_time);
             let empty = buffer.len() == n;
             let offset = offset.unwrap_or_else(|| self.lane.collectors[p].next_offset());
             let clock = self.lane.collectors[p].clock();
             let next = after.map(|b| clock.map_or(b, |c| c.max(b)));
-            let at_end = empty && self.readable(p) && offset >= self.reader.status(p).end;
+            // past the last record there may be lost ones
+            let reached = if n == 0 { offset.max(self.reader.wanted(p)) } else { offset };
+            let at_end = empty && self.readable(p) && reached >= self.reader.status(p).end;
             shown.push(Shown { readable: self.readable(p), next, at_end, offset });
             taken.push(n);
         }
@@ -255,14 +252,8 @@ impl Driver {
             requests.push(request);
         }
         let at = wall_clock();
-        let action = |r: &ActionRequest| Action {
-            alert: r.alert,
-            version: r.version,
-            by: r.by.clone(),
-            note: r.note.clone(),
-            at,
-            act: r.act,
-        };
+        let action =
+            |r: &ActionRequest| Action { alert: r.alert, version: r.version, by: r.by.clone(), note: r.note.clone(), at, act: r.act };
         let actions = requests.iter().map(action).collect();
         let number = self.number;
         self.number += 1;
@@ -285,7 +276,13 @@ impl Driver {
         })
     }
 
-    fn hand_over(&mut self, tick: Tick, effects: Effects, requests: Vec<ActionRequest>, checkpoint: Option<Box<Checkpoint>>) -> Result<(), DriverError> {
+    fn hand_over(
+        &mut self,
+        tick: Tick,
+        effects: Effects,
+        requests: Vec<ActionRequest>,
+        checkpoint: Option<Box<Checkpoint>>,
+    ) -> Result<(), DriverError> {
         let health = self.report(&tick);
         self.telemetry.effects(&effects);
         let notes = std::mem::take(&mut self.notes);
@@ -295,8 +292,16 @@ impl Driver {
         let names = &self.names;
         let rejected = effects.rejected.into_iter().map(|(p, r)| (names[p as usize].clone(), r)).collect();
         let entry = JournalEntry { tick, alerts: effects.changes, handling: effects.handled, notes, configuration };
-        let outgoing =
-            Outgoing { entry, rows: effects.rows, alerts: effects.alerts, rejected, answers, effect: effect || health.is_some(), health, checkpoint };
+        let outgoing = Outgoing {
+            entry,
+            rows: effects.rows,
+            alerts: effects.alerts,
+            rejected,
+            answers,
+            effect: effect || health.is_some(),
+            health,
+            checkpoint,
+        };
         self.gate.send(outgoing).map_err(|_| DriverError::Gate("see the error before this one".into()))
     }
 
@@ -316,16 +321,15 @@ impl Driver {
             return None;
         }
         self.reported = Some(Instant::now());
-        let lags: Vec<u64> = (0..self.names.len())
-            .map(|p| self.reader.status(p).end.saturating_sub(self.lane.collectors[p].next_offset()))
-            .collect();
+        let lags: Vec<u64> = (0..self.names.len()).map(|p| self.reader.status(p).end.saturating_sub(self.reader.wanted(p))).collect();
         let offsets: Vec<_> = self.names.iter().cloned().zip(self.lane.collectors.iter().map(|c| c.next_offset())).collect();
         self.reader.commit(&offsets);
         Some(Arc::new(self.telemetry.report(&self.lane, tick, &self.names, &lags)))
     }
 
     fn all_partitions(&self, finished: bool) -> Vec<PartitionTick> {
-        let at = |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished };
+        let at =
+            |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished };
         self.lane.collectors.iter().map(at).collect()
     }
 
@@ -354,6 +358,13 @@ impl Driver {
         let checkpoint = Some(self.save());
         self.hand_over(tick, effects, requests, checkpoint)
     }
+}
+
+/// Records that were deleted before they were read, as the journal keeps them; said and counted (D1).
+pub fn lost_note(lost: &Lost, index: usize, after: Option<Timestamp>, telemetry: &Telemetry) -> Note {
+    tracing::error!(partition = %lost.partition, from = lost.from, to = lost.to, "records were deleted before they were read");
+    telemetry.lost(lost.to - lost.from);
+    Note::Lost { index: index as u32, from: lost.from, to: lost.to, after, before: None }
 }
 
 /// Keeps the newest row of each figure; 200,000 at most, as the board.

@@ -3,7 +3,8 @@
 //! Owns: which second comes next and what belongs to it. Refuses to know: the wall clock.
 //!
 //! Invariants
-//! 1. A tick is closed only when every partition's next record lies past it or its confirmed end is reached.
+//! 1. A tick is closed only when every partition's next record lies past it or its confirmed end is reached, or the partition cannot be
+//!    read and somebody acts or the program stops.
 //! 2. Ticks fall where input or a deadline falls.
 //!
 //! Called by: driver.
@@ -11,6 +12,7 @@
 use super::{Driver, DriverError, record};
 use crate::engine::PartitionTick;
 use crate::time::{Span, Timestamp};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 impl Driver {
@@ -24,14 +26,12 @@ impl Driver {
             _ => next,
         };
         self.lane.begin(time, count);
+        let mut partitions = Vec::with_capacity(count);
         for p in 0..count {
-            while self.take_until(p, time) && !self.at_end(p) {
-                self.wait_for(p)?;
-            }
+            let whole = self.take_second(p, time)?;
+            let end = self.lane.collectors[p].next_offset();
+            partitions.push(PartitionTick { end, read_time: None, unreadable: !whole, finished: false });
         }
-        let partitions = self.lane.collectors.iter();
-        let partitions = partitions.map(|c| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished: false });
-        let partitions = partitions.collect();
         let (tick, requests) = self.tick(time, false, partitions);
         self.close(tick, requests)?;
         Ok((0..count).any(|p| !self.reader.buffer(p).is_empty()))
@@ -68,14 +68,20 @@ impl Driver {
         }
     }
 
-    fn wait_for(&mut self, p: usize) -> Result<(), DriverError> {
-        while self.reader.buffer(p).is_empty() && !self.at_end(p) && !self.stop.load(std::sync::atomic::Ordering::Relaxed) {
+    /// Takes what belongs to the second, waiting for it. False if it cannot be had now: the program stops, or somebody acts while the
+    /// partition cannot be read; what is missing belongs to a later tick.
+    fn take_second(&mut self, p: usize, time: Timestamp) -> Result<bool, DriverError> {
+        while self.take_until(p, time) && !self.at_end(p) {
+            let stops = self.stop.load(Ordering::Relaxed);
+            if stops || (!self.actions.is_empty() && !self.readable(p)) {
+                return Ok(false);
+            }
             self.poll(Duration::from_millis(20))?;
             if self.reader.buffer(p).is_empty() {
                 std::thread::yield_now();
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Operators act while nothing comes: a tick of the same time carries their actions.

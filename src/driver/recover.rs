@@ -17,15 +17,16 @@ use crate::definitions::Definitions;
 use crate::engine::lane::{Effects, Lane};
 use crate::engine::setup::{MAX_BEHIND, Setup};
 use crate::engine::{PartitionTick, Row, Tick};
-use crate::ingest::PartitionName;
 use crate::ingest::reader::Reader;
-use crate::journal::{Configuration, ConfigurationFile, JournalEntry, JournalReader};
+use crate::ingest::{Lost, PartitionName};
+use crate::journal::{Configuration, ConfigurationFile, JournalEntry, JournalReader, Note};
 use crate::store::line::LineFormats;
 use crate::store::spool::Spool;
 use crate::telemetry::Telemetry;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What a checkpoint gave, before any log is opened.
@@ -37,6 +38,10 @@ pub struct Start {
     pub next: u64,
     /// Hash of the definitions in force; empty for a lane that begins.
     pub definitions: String,
+    /// Set from outside: feeding ends with [`DriverError::Stopped`].
+    pub stop: Arc<AtomicBool>,
+    /// Deleted before they were read, and not journaled yet.
+    pub lost: Vec<Lost>,
 }
 
 impl Start {
@@ -60,12 +65,23 @@ impl Definitions {
 }
 
 /// The newest checkpoint at or before the journal's last tick, or an empty lane.
-pub fn load(journal: &JournalReader, last: Option<u64>, checkpoints: &Checkpoints, now: &Definitions, setup: &Arc<Setup>) -> Result<Start, DriverError> {
-    let fresh = |definitions: String| {
-        let lane = Lane::new(setup.clone());
-        Start { lane, figures: Figures::new(), names: Vec::new(), next: 0, definitions }
+pub fn load(
+    journal: &JournalReader,
+    last: Option<u64>,
+    checkpoints: &Checkpoints,
+    now: &Definitions,
+    setup: &Arc<Setup>,
+) -> Result<Start, DriverError> {
+    let start = |lane, names, next, definitions| Start {
+        lane,
+        figures: Figures::new(),
+        names,
+        next,
+        definitions,
+        stop: Arc::default(),
+        lost: Vec::new(),
     };
-    let Some(last) = last else { return Ok(fresh(String::new())) };
+    let Some(last) = last else { return Ok(start(Lane::new(setup.clone()), Vec::new(), 0, String::new())) };
     let (loaded, skipped) = checkpoints.newest::<Checkpoint>(last)?;
     for skipped in &skipped {
         tracing::warn!(path = %skipped.path.display(), reason = %skipped.reason, "a checkpoint was passed over");
@@ -77,18 +93,29 @@ pub fn load(journal: &JournalReader, last: Option<u64>, checkpoints: &Checkpoint
         Some(then) if *then != *now => Arc::new(then.compile(Some(MAX_BEHIND))?),
         _ => setup.clone(),
     };
-    let Some(loaded) = loaded else {
-        return Ok(Start { lane: Lane::new(setup), figures: Figures::new(), names: Vec::new(), next: 0, definitions });
-    };
+    let Some(loaded) = loaded else { return Ok(start(Lane::new(setup), joined(journal, Vec::new())?, 0, definitions)) };
     let body = loaded.body;
-    let mut figures = Figures::new();
     let old = &body.lane.pipelines;
     // figures are kept by index: only those of windows that are where they were can be shown
-    let same = |r: &&Row| setup.pipelines.get(r.pipeline as usize).is_some_and(|p| old.get(r.pipeline as usize).is_some_and(|o| o.name == p.name));
+    let same =
+        |r: &&Row| setup.pipelines.get(r.pipeline as usize).is_some_and(|p| old.get(r.pipeline as usize).is_some_and(|o| o.name == p.name));
     let rows: Vec<Row> = body.figures.iter().filter(same).cloned().collect();
-    remember(&mut figures, &rows);
     let lane = Lane::restore(setup, body.lane)?;
-    Ok(Start { lane, figures, names: body.partitions, next: loaded.tick + 1, definitions })
+    let mut start = start(lane, joined(journal, body.partitions)?, loaded.tick + 1, definitions);
+    remember(&mut start.figures, &rows);
+    Ok(start)
+}
+
+/// The partitions of a checkpoint and those that joined the lane after it, by index.
+fn joined(journal: &JournalReader, mut names: Vec<PartitionName>) -> Result<Vec<PartitionName>, DriverError> {
+    for (_, note) in journal.notes()? {
+        if let Note::Partition { index, topic, partition, .. } = note
+            && index as usize == names.len()
+        {
+            names.push(PartitionName { topic, number: partition as i32 });
+        }
+    }
+    Ok(names)
 }
 
 /// Where recomputed rows go.
@@ -98,9 +125,16 @@ pub struct Refill<'a> {
 }
 
 /// Feeds the journaled ticks again; the number of the next tick.
-pub fn feed(start: &mut Start, journal: &JournalReader, reader: &mut Reader, refill: &Refill<'_>, progress: &mut dyn FnMut(u64)) -> Result<u64, DriverError> {
+pub fn feed(
+    start: &mut Start,
+    journal: &JournalReader,
+    reader: &mut Reader,
+    refill: &Refill<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, DriverError> {
     let mut formats = LineFormats::new(&start.lane.setup.pipelines);
     let mut next = start.next;
+    let mut known = Vec::new();
     for entry in journal.ticks_from(start.next) {
         let entry = entry?;
         if let Some(configuration) = &entry.configuration {
@@ -113,7 +147,12 @@ pub fn feed(start: &mut Start, journal: &JournalReader, reader: &mut Reader, ref
                 start.definitions = version;
             }
         }
-        let effects = feed_tick(start, &entry, reader)?;
+        let lost = |note: &Note| match note {
+            Note::Lost { index, from, to, .. } => Some((*index as usize, *from, *to)),
+            _ => None,
+        };
+        known.extend(entry.notes.iter().filter_map(lost));
+        let effects = feed_tick(start, &entry, reader, &known)?;
         if effects.changes != entry.alerts {
             tracing::error!(tick = entry.tick.number, "recomputation does not arrive at the journaled alert changes: diverged");
             refill.telemetry.diverged();
@@ -124,44 +163,65 @@ pub fn feed(start: &mut Start, journal: &JournalReader, reader: &mut Reader, ref
         progress(next);
     }
     refill.spool.sync().map_err(|e| DriverError::Gate(e.to_string()))?;
+    let journaled = |l: &Lost| {
+        let p = start.names.iter().position(|n| *n == l.partition);
+        known.iter().any(|(of, from, to)| Some(*of) == p && *from <= l.from && l.to <= *to)
+    };
+    let lost = std::mem::take(&mut start.lost);
+    start.lost = lost.into_iter().filter(|l| !journaled(l)).collect();
     Ok(next)
 }
 
-fn feed_tick(start: &mut Start, entry: &JournalEntry, reader: &mut Reader) -> Result<Effects, DriverError> {
+/// `known`: (partition, from, to) that were lost at the time.
+fn feed_tick(start: &mut Start, entry: &JournalEntry, reader: &mut Reader, known: &[(usize, u64, u64)]) -> Result<Effects, DriverError> {
     let tick = &entry.tick;
     start.lane.begin(tick.time, tick.partitions.len());
     for (p, at) in tick.partitions.iter().enumerate() {
         while start.lane.collectors[p].next_offset() < at.end {
             let next = start.lane.collectors[p].next_offset();
-            fill(reader, p, next, at.end)?;
+            fill(start, reader, p, (next, at.end), known)?;
             let buffer = reader.buffer(p);
-            let taken_before = start.lane.collectors[p].next_offset();
             while buffer.front().is_some_and(|f| f.offset < at.end) {
                 let Some(fetched) = buffer.pop_front() else { break };
                 let _ = start.lane.take(p, record(&fetched), Timestamp::MAX);
             }
-            if start.lane.collectors[p].next_offset() == taken_before {
+            if start.lane.collectors[p].next_offset() == next {
                 // no record lies between here and the tick's end (a log may have holes)
                 break;
             }
         }
     }
-    for name in reader.partitions().iter().skip(start.names.len()).take(tick.partitions.len() - start.names.len().min(tick.partitions.len())) {
+    for name in reader.partitions().iter().take(tick.partitions.len()).skip(start.names.len()) {
         start.names.push(name.clone());
     }
     Ok(start.lane.close(tick))
 }
 
 /// Reads until the next record of `p` is at hand.
-fn fill(reader: &mut Reader, p: usize, next: u64, end: u64) -> Result<(), DriverError> {
+fn fill(start: &mut Start, reader: &mut Reader, p: usize, (next, end): (u64, u64), known: &[(usize, u64, u64)]) -> Result<(), DriverError> {
     loop {
-        skip_taken(reader.buffer(p), next);
-        if !reader.buffer(p).is_empty() {
-            return Ok(());
+        if p < reader.partitions().len() {
+            skip_taken(reader.buffer(p), next);
+            if !reader.buffer(p).is_empty() {
+                return Ok(());
+            }
+        }
+        if start.stop.load(Ordering::Relaxed) {
+            return Err(DriverError::Stopped);
         }
         reader.poll(Duration::from_millis(50))?;
-        if let Some(lost) = reader.take_lost().into_iter().find(|l| l.to > next && l.from < end) {
-            return Err(DriverError::LogGone { partition: lost.partition, from: next, to: end });
+        start.lost.extend(reader.take_lost());
+        let Some(name) = reader.partitions().get(p) else { continue };
+        let at_the_time = |offset: u64| known.iter().find(|(of, from, to)| *of == p && *from <= offset && offset < *to);
+        for lost in start.lost.iter().filter(|l| l.partition == *name && l.to > next && l.from < end) {
+            // what the lane read then must be there again
+            let mut from = lost.from.max(next);
+            while let Some((.., to)) = at_the_time(from) {
+                from = *to;
+            }
+            if from < lost.to.min(end) {
+                return Err(DriverError::LogGone { partition: name.clone(), from, to: lost.to.min(end) });
+            }
         }
     }
 }
@@ -208,7 +268,8 @@ pub fn changed_windows(lane: &Lane, setup: &Setup) -> Vec<(u16, u16)> {
 /// The tick in which the old definitions end: nothing was read, what is open of changed windows fires incomplete.
 pub fn retirement(lane: &Lane, number: u64, retire: Vec<(u16, u16)>) -> Tick {
     let time = lane.core.time().unwrap_or(Timestamp(0));
-    let at = |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: true, finished: false };
+    let at =
+        |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: true, finished: false };
     let partitions = lane.collectors.iter().map(at).collect();
     Tick { number, time, live: false, partitions, actions: Vec::new(), retire }
 }

@@ -229,7 +229,21 @@ impl Collector {
     /// The clock is broker_time's running maximum, or event time's where there is no broker_time. `until` is only for recorded
     /// input, which is cut on its own clock; live lanes bound records by offset and pass `Timestamp::MAX`.
     pub fn take(&mut self, setup: &Setup, record: Record<'_>, until: Timestamp) -> Result<(), Timestamp> {
-        let Collector { decoder, sources, parts, clock, readable, tick_time, late, rejected, key_scratch, partition, next_offset, now: tick, .. } = self;
+        let Collector {
+            decoder,
+            sources,
+            parts,
+            clock,
+            readable,
+            tick_time,
+            late,
+            rejected,
+            key_scratch,
+            partition,
+            next_offset,
+            now: tick,
+            ..
+        } = self;
         let decoded = match record.body {
             Body::Structured(bytes) => decoder.decode(bytes),
             Body::Binary { headers, value } => decoder.decode_binary(headers.iter().map(|(k, v)| (k.as_str(), v.as_slice())), value),
@@ -265,7 +279,8 @@ impl Collector {
         // the record's own clock within the tick: however far apart ticks lie, idleness begins there
         let before = tick_time.unwrap_or(*tick);
         let accepted_at = *readable + (now.unwrap_or(before).min(*tick) - before).max(Span::ZERO);
-        let mut taking = Taking { setup, event: &event, record: &record, source, partition: *partition, now: *tick, area: None, late, key_scratch };
+        let mut taking =
+            Taking { setup, event: &event, record: &record, source, partition: *partition, now: *tick, area: None, late, key_scratch };
         let wanting = setup.wanting(event.kind);
         for (index, part) in parts.iter_mut().enumerate() {
             let verdict = match wanting.iter().find(|w| w.pipeline == index) {

@@ -57,13 +57,7 @@ pub struct Core {
 
 impl Core {
     pub fn new(setup: &Setup) -> Core {
-        Core {
-            merger: Merger::new(setup),
-            rules: Rules::new(&setup.pipelines),
-            book: AlertBook::default(),
-            pending: Vec::new(),
-            now: None,
-        }
+        Core { merger: Merger::new(setup), rules: Rules::new(&setup.pipelines), book: AlertBook::default(), pending: Vec::new(), now: None }
     }
 
     /// Time of the last tick.

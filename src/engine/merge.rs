@@ -16,8 +16,8 @@ use super::collect::{PartOutput, PartitionOutput};
 use super::completeness::{Expected, Heard, completeness, concerns, sends};
 use super::keys::GlobalKeys;
 use super::setup::Setup;
-use super::window::Batch;
 use super::snapshot::MergedState;
+use super::window::Batch;
 use super::{FieldValue, PartitionTick, Row, RowState, Tick};
 use crate::pipeline::expr::{Inputs, Value};
 use crate::pipeline::{Pipeline, Timing, WindowSpec};
@@ -234,7 +234,14 @@ impl Pipe {
         Pipe { parts: Vec::new(), windows, frontier: Timestamp::MIN, settled: Timestamp::MIN }
     }
 
-    fn absorb(&mut self, (index, partition): (usize, usize), part: &mut PartOutput, at: &PartitionTick, setup: &Setup, touched: &mut BTreeSet<Place>) {
+    fn absorb(
+        &mut self,
+        (index, partition): (usize, usize),
+        part: &mut PartOutput,
+        at: &PartitionTick,
+        setup: &Setup,
+        touched: &mut BTreeSet<Place>,
+    ) {
         let pipeline = &setup.pipelines[index];
         if self.parts.len() <= partition {
             self.parts.resize(partition + 1, View::default());
@@ -242,8 +249,13 @@ impl Pipe {
         let before = self.parts[partition];
         // while it cannot be read, a partition's read_time stands: that time counts for nothing (R7)
         let read_time = if at.unreadable { before.read_time } else { at.read_time };
-        self.parts[partition] =
-            View { watermark: part.watermark.max(before.watermark), idle: part.idle, finished: at.finished, unreadable: at.unreadable, read_time };
+        self.parts[partition] = View {
+            watermark: part.watermark.max(before.watermark),
+            idle: part.idle,
+            finished: at.finished,
+            unreadable: at.unreadable,
+            read_time,
+        };
         for (window, number, key) in part.new_keys.drain(..) {
             let windows = &mut self.windows[window as usize];
             if windows.local.len() <= partition {
@@ -525,8 +537,7 @@ impl Merged {
             }
         }
         folded.iter_mut().for_each(Folded::settle);
-        let reads: SmallVec<[Option<f64>; 8]> =
-            spec.reads.iter().map(|r| folded.get(r.accumulator).and_then(|f| f.read(r.read))).collect();
+        let reads: SmallVec<[Option<f64>; 8]> = spec.reads.iter().map(|r| folded.get(r.accumulator).and_then(|f| f.read(r.read))).collect();
         let inputs = Reads(&reads);
         let value = |f: &crate::pipeline::FieldSpec| {
             let number = match f.program.as_slot() {

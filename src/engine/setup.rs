@@ -52,7 +52,13 @@ pub const MAX_AHEAD: Span = Span::minutes(1);
 pub const MAX_BEHIND: Span = Span::days(30);
 
 impl Setup {
-    pub fn new(pipelines: Vec<Pipeline>, plan: Arc<DecodePlan>, registry: Arc<Registry>, versions: Versions, max_behind: Option<Span>) -> Setup {
+    pub fn new(
+        pipelines: Vec<Pipeline>,
+        plan: Arc<DecodePlan>,
+        registry: Arc<Registry>,
+        versions: Versions,
+        max_behind: Option<Span>,
+    ) -> Setup {
         let mut by_type: Vec<Vec<Wanting>> = Vec::new();
         for (pipeline, p) in pipelines.iter().enumerate() {
             for (index, t) in p.types.iter().enumerate() {

@@ -191,7 +191,9 @@ impl Places {
         let place = |o: &PipelineName| {
             let new = setup.pipelines.iter().position(|p| p.name == o.name)?;
             let windows = o.windows.iter().map(|(measurement, version)| {
-                let same = |w: &crate::pipeline::WindowSpec| w.measurement == *measurement && w.version == *version && (same_areas || w.area_tag.is_none());
+                let same = |w: &crate::pipeline::WindowSpec| {
+                    w.measurement == *measurement && w.version == *version && (same_areas || w.area_tag.is_none())
+                };
                 setup.pipelines[new].windows.iter().position(same)
             });
             Some((new, windows.collect()))

@@ -1,6 +1,6 @@
 //! The words of this module as types: areas, groups, succession, layers, and what can be wrong with them.
 //!
-//! Refuses to know: geometry algorithms, file formats.
+//! Owns: those types and the words of their errors. Refuses to know: geometry algorithms, file formats.
 //!
 //! Invariants
 //! 1. A code alone does not name an area; (code, valid_from) does.

@@ -1,6 +1,6 @@
 //! From layers, groups and succession to an [`AreaIndex`]: one area per (code, valid_from), the tree, the levels' depths, the grids.
 //!
-//! Refuses to know: files, how layers were ranked (they come finest first).
+//! Owns: checking layers against each other and putting the index together. Refuses to know: files, how layers were ranked (they come finest first).
 //!
 //! Invariants
 //! 1. Either an index or all errors that could be found, in the order of layers, groups. Edges of succession are taken as they are.

@@ -1,6 +1,6 @@
 //! Areas as GeoJSON for maps.
 //!
-//! Refuses to know: who looks (the caller's predicate says what they may see), colours, projections.
+//! Owns: which polygons a map shows and their text. Refuses to know: who looks (the caller's predicate says what they may see), colours, projections.
 //!
 //! Invariants
 //! 1. Areas are those in force of the deepest level that has any, each drawn from the finest layer that has it, in id order.

@@ -1,6 +1,6 @@
 //! One edge of a ring, and the even-odd rule over edges.
 //!
-//! Refuses to know: areas, grids.
+//! Owns: how an edge is stored and when it counts. Refuses to know: areas, grids.
 //!
 //! Invariants
 //! 1. An edge is stored from its lower to its upper end (of equal latitudes: from the western), whichever way its ring runs, so that two

@@ -5,7 +5,7 @@
 //! end cancels; what is left of the ends within the cell's band of latitudes is kept as rays. So the answer is that of the even-odd rule over all
 //! edges, bit for bit, not an approximation of it.
 //!
-//! Refuses to know: areas, time (the caller says which polygons are accepted), levels, layers.
+//! Owns: the cells of one plane and the search in them. Refuses to know: areas, time (the caller says which polygons are accepted), levels, layers.
 //!
 //! Invariants
 //! 1. `find` = the first accepted polygon by the even-odd rule over all its edges; if none, the first accepted one whose border the point is on.

@@ -1,6 +1,6 @@
 //! The [`AreaIndex`]: who holds a point, and the dated tree of areas and groups.
 //!
-//! Refuses to know: how it was built, files, drawing.
+//! Owns: lookups by point, by code and date, by group. Refuses to know: how it was built, files, drawing.
 //!
 //! Invariants
 //! 1. Planes stand in the order of invariant 2 of `geo`: the deepest level first, then the finest layer; the first that answers is right.

@@ -1,6 +1,6 @@
 //! One layer's GeoJSON text as features with typed properties and valid geometry.
 //!
-//! Refuses to know: other layers, the tree, ranking.
+//! Owns: reading one layer and judging its geometry. Refuses to know: other layers, the tree, ranking.
 //!
 //! Invariants
 //! 1. A feature that comes out has a code, a level, a name and a valid, non-empty MultiPolygon in degrees.

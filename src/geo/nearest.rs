@@ -1,6 +1,6 @@
 //! Distances in metres, and the nearest area for points that none holds.
 //!
-//! Refuses to know: grids.
+//! Owns: metres, and the nearest border. Refuses to know: grids.
 //!
 //! Invariants
 //! 1. A point that an area holds is never moved: `locate_nearest` asks `locate` first.

@@ -73,6 +73,12 @@ impl EmbeddedReader {
         self.parts[partition].status
     }
 
+    /// The first offset that was not taken from the buffer.
+    pub fn wanted(&self, partition: usize) -> u64 {
+        let part = &self.parts[partition];
+        part.buffer.front().map_or(part.next, |f| f.offset)
+    }
+
     pub fn take_lost(&mut self) -> Vec<Lost> {
         std::mem::take(&mut self.lost)
     }

@@ -86,9 +86,7 @@ impl FileReader {
     #[inline]
     pub fn advance(&mut self) -> Result<(), FileError> {
         match &mut self.rows {
-            Rows::Plain(lines) => {
-                lines.step().map_err(|source| FileError::Read { path: self.path.clone(), line: lines.number, source })
-            }
+            Rows::Plain(lines) => lines.step().map_err(|source| FileError::Read { path: self.path.clone(), line: lines.number, source }),
             Rows::Mapped { next, .. } => {
                 *next += 1;
                 Ok(())

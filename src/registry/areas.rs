@@ -5,7 +5,7 @@
 //! - `areas/groups.yaml`: `groups`: code, level, name_vi, name_en, parent, members, valid_from, valid_to; `straddles`: code, over, assigned, reason.
 //! - `areas/succession.csv`: from, to, share (0..=1, empty: not known), relation (whole, part), date, from_name (optional).
 //!
-//! Refuses to know: geometry, how areas are found.
+//! Owns: the formats of these four files. Refuses to know: geometry, how areas are found.
 //!
 //! Invariants
 //! 1. `layers.yaml`, where it exists, names every `.geojson` file of the folder exactly once.

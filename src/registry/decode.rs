@@ -1,6 +1,6 @@
 //! YAML and CSV texts as rows, with places.
 //!
-//! Refuses to know: what the rows mean.
+//! Owns: the two syntaxes and the place of each value. Refuses to know: what the rows mean.
 //!
 //! Invariants
 //! 1. A byte order mark is skipped; unknown YAML keys and doubled keys are refused (by the types and by the parser).

@@ -1,6 +1,6 @@
 //! What is wrong in a file, where, and what to do about it.
 //!
-//! Refuses to know: what the files are for.
+//! Owns: faults and how they are told. Refuses to know: what the files are for.
 //!
 //! Invariants
 //! 1. `line` and `column` count from 1; `None` where the place is not known (a GeoJSON feature is named in `what` instead).

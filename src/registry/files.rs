@@ -1,6 +1,6 @@
 //! Registry files from a folder. The only I/O of `registry`; everything else works on the texts this gives.
 //!
-//! Refuses to know: what the files mean.
+//! Owns: which files of a folder are the registry. Refuses to know: what the files mean.
 //!
 //! Invariants
 //! 1. Read are `.geojson`, `.yaml`, `.yml`, `.csv` anywhere below the folder, and `.md` below `sop/`; names that begin with a dot are passed over.

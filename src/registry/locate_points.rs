@@ -1,6 +1,6 @@
 //! `ioc areas locate`: a CSV of points in, the area of each out.
 //!
-//! Refuses to know: the command line, files, `nearest` (points that no area holds stay outside).
+//! Owns: the lines read and printed. Refuses to know: the command line, files, `nearest` (points that no area holds stay outside).
 //!
 //! Invariants
 //! 1. One line out for each point in, in the same order; code and level are empty for a point outside.

@@ -1,6 +1,6 @@
 //! `sectors.yaml`: the axis of departments.
 //!
-//! Refuses to know: rights, sources.
+//! Owns: that file and its types. Refuses to know: rights, sources.
 //!
 //! Invariants
 //! 1. A sector's code stands once.

@@ -3,7 +3,7 @@
 //! CSV: columns id, type (several with a space between), kind, name_vi, name_en, lon, lat, area, sector, cadence, valid_from, valid_to; id and type are required;
 //! every other column is an attribute, a number where the cell is one. YAML: `sources`, a list of the same keys, and `attributes`, a map.
 //!
-//! Refuses to know: whether what stands there makes sense (`sources` checks).
+//! Owns: the two formats and their columns. Refuses to know: whether what stands there makes sense (`sources` checks).
 //!
 //! Invariants
 //! 1. Files in the order of names, rows in the order of lines.

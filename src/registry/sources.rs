@@ -1,6 +1,6 @@
 //! [`Sources`]: who sends events, where they stand, how often they should be heard.
 //!
-//! Refuses to know: files, events, silence rules. A source that is not registered is not its business.
+//! Owns: the list of sources by id and time. Refuses to know: files, events, silence rules. A source that is not registered is not its business.
 //!
 //! Invariants
 //! 1. Two sources of one id are never in force at once.

@@ -10,8 +10,8 @@
 
 use super::board::FigureInput;
 use super::wire::{
-    self, Acknowledgement, AlertDetail, AlertView, AreaRef, Catalog, Evidence, FieldView, FigureView, HistoryEntry, Limit,
-    MeasurementView, RuleView, SectorView, Text,
+    self, Acknowledgement, AlertDetail, AlertView, AreaRef, Catalog, Evidence, FieldView, FigureView, HistoryEntry, Limit, MeasurementView,
+    RuleView, SectorView, Text,
 };
 use crate::definitions::Definitions;
 use crate::engine::alert::{Alert, Handling, Happened};
@@ -78,7 +78,11 @@ impl Views {
             resolved: alert.resolved.map(Timestamp::millis),
             reason: change.reason.map(|r| reason(r).to_owned()),
             retroactive: alert.retroactive,
-            acknowledged: alert.acknowledged.as_ref().map(|a| Acknowledgement { by: a.by.clone(), at: a.at.millis(), note: a.note.clone() }),
+            acknowledged: alert.acknowledged.as_ref().map(|a| Acknowledgement {
+                by: a.by.clone(),
+                at: a.at.millis(),
+                note: a.note.clone(),
+            }),
             evidence: Evidence {
                 measurement: spec.map_or_else(String::new, |s| s.measurement.clone()),
                 window_start: change.window_start.millis(),
@@ -211,7 +215,9 @@ pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone:
     Catalog {
         place,
         time_zone: time_zone.to_owned(),
-        sectors: sectors.map(|s| SectorView { code: s.code.clone(), name: Text { vi: s.name_vi.clone(), en: s.name_en.clone() } }).collect(),
+        sectors: sectors
+            .map(|s| SectorView { code: s.code.clone(), name: Text { vi: s.name_vi.clone(), en: s.name_en.clone() } })
+            .collect(),
         measurements: measurements.collect(),
         rules: rules.collect(),
     }

@@ -69,7 +69,16 @@ impl RejectedStore {
                 let why = &r.rejected;
                 let time = r.broker_time.map(|t| t.0);
                 insert.execute(params![
-                    name.topic, name.number, r.offset as i64, time, why.code(), why.path, why.at, why.detail, why.source, r.raw
+                    name.topic,
+                    name.number,
+                    r.offset as i64,
+                    time,
+                    why.code(),
+                    why.path,
+                    why.at,
+                    why.detail,
+                    why.source,
+                    r.raw
                 ])?;
             }
             transaction.execute("DELETE FROM rejected WHERE number <= (SELECT max(number) FROM rejected) - ?", [KEPT as i64])?;
@@ -87,7 +96,8 @@ impl RejectedStore {
     }
 
     pub fn get(&self, number: i64) -> Result<Option<Kept>, DatabaseError> {
-        let sql = "SELECT number, topic, partition, offset, broker_time, reason, path, at, detail, source, raw FROM rejected WHERE number = ?";
+        let sql =
+            "SELECT number, topic, partition, offset, broker_time, reason, path, at, detail, source, raw FROM rejected WHERE number = ?";
         Ok(self.read(sql, params![number])?.pop())
     }
 

@@ -1,5 +1,8 @@
-//! The one integration test binary: laws as properties, contracts as tables in simulated time, crashes over the real files.
+//! The one integration test binary: laws as properties, contracts as tables in simulated time, crashes over the real files; with the
+//! feature `services` also the cases on real Kafka and InfluxDB.
 
 mod contracts;
 mod laws;
+#[cfg(feature = "services")]
+mod services;
 mod support;

@@ -31,6 +31,7 @@ export const en: Record<Key, string> = {
   'severity.major': 'Major',
   'severity.minor': 'Minor',
   'severity.notice': 'Notice',
+  'condition.inactive': 'over before it was due',
   'condition.pending': 'pending',
   'condition.firing': 'firing',
   'condition.no_data': 'no data',
@@ -48,6 +49,7 @@ export const en: Record<Key, string> = {
   'role.local': 'local',
   'role.analyst': 'analyst',
   'role.admin': 'admin',
+  'role.source': 'data source',
 
   'live.connecting': 'connecting',
   'live.syncing': 'receiving the picture',

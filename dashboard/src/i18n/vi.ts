@@ -30,6 +30,7 @@ export const vi = {
   'severity.major': 'Nghiêm trọng',
   'severity.minor': 'Cần chú ý',
   'severity.notice': 'Thông báo',
+  'condition.inactive': 'hết trước khi đủ thời gian',
   'condition.pending': 'đang theo dõi',
   'condition.firing': 'đang diễn ra',
   'condition.no_data': 'mất dữ liệu',
@@ -47,6 +48,7 @@ export const vi = {
   'role.local': 'địa phương',
   'role.analyst': 'phân tích',
   'role.admin': 'quản trị',
+  'role.source': 'nguồn dữ liệu',
 
   'live.connecting': 'đang kết nối',
   'live.syncing': 'đang nhận bức tranh',

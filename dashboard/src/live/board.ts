@@ -7,13 +7,15 @@
 //! 2. Everything on the wire is absolute; an update below the board's sequence changes nothing, one at it says the same again.
 //! 3. An alert never goes back to a lower version within an epoch.
 //! 4. Memory is bounded: at most MAX_FIGURES figures (oldest window ends go first), MAX_ALERTS alerts (settled ones go first),
-//!    and settled alerts leave after KEEP_SETTLED.
+//!    and alerts leave by `leavesAt`, the same rule as the server's (docs/protocol.md): no frame says it.
 
 import type { AlertView, FigureView, HealthView, Snapshot, TickView, Update } from '../wire';
 
 export const MAX_FIGURES = 20_000;
 export const MAX_ALERTS = 5_000;
 export const KEEP_SETTLED = 15 * 60_000;
+/** Resolved, and nobody has looked at it. */
+export const KEEP_UNSEEN = 24 * 3_600_000;
 
 export type FigureKey = string;
 export type FiguresOf = ReadonlyMap<FigureKey, FigureView>;
@@ -104,7 +106,7 @@ function prune(board: Board): Board {
 function pruneAlerts(alerts: ReadonlyMap<string, AlertView>, now: number): ReadonlyMap<string, AlertView> {
   let kept: Map<string, AlertView> | null = null;
   for (const [id, alert] of alerts) {
-    if (isSettled(alert) && now - settledAt(alert) > KEEP_SETTLED) (kept ??= new Map(alerts)).delete(id);
+    if (now >= leavesAt(alert)) (kept ??= new Map(alerts)).delete(id);
   }
   const size = kept?.size ?? alerts.size;
   if (size > MAX_ALERTS) {
@@ -115,7 +117,12 @@ function pruneAlerts(alerts: ReadonlyMap<string, AlertView>, now: number): Reado
   return kept ?? alerts;
 }
 
-const settledAt = (alert: AlertView): number => Math.max(alert.resolved ?? alert.changed, alert.acknowledged?.at ?? 0);
+/** Tick time from which it is no longer in the picture. */
+function leavesAt(alert: AlertView): number {
+  if (alert.condition === 'inactive') return -Infinity;
+  if (isSettled(alert)) return Math.max(alert.resolved ?? alert.changed, alert.acknowledged?.at ?? 0) + KEEP_SETTLED;
+  return alert.condition === 'resolved' ? (alert.resolved ?? alert.changed) + KEEP_UNSEEN : Infinity;
+}
 
 function pruneFigures(figures: ReadonlyMap<string, FiguresOf>): ReadonlyMap<string, FiguresOf> {
   let count = 0;

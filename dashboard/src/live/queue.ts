@@ -11,7 +11,7 @@ export const rankOf = (severity: Severity): number => RANK[severity];
 export const isOpen = (a: AlertView): boolean => (a.condition === 'firing' || a.condition === 'no_data') && a.handling !== 'closed';
 
 /** Somebody still has to look at it. */
-export const isUnacknowledged = (a: AlertView): boolean => a.handling === 'new' && a.condition !== 'pending';
+export const isUnacknowledged = (a: AlertView): boolean => a.handling === 'new' && a.condition !== 'pending' && a.condition !== 'inactive';
 
 /** Belongs in the queue: it stands, or it is over and nobody has seen it. */
 export const isListed = (a: AlertView): boolean => isOpen(a) || isUnacknowledged(a);

@@ -23,7 +23,9 @@ export function Queue() {
 
 function Filters() {
   const f = filter.value;
-  const sectors = catalog.value?.sectors ?? [];
+  // sectors that nothing watches have no alerts to filter
+  const watched = new Set([...(catalog.value?.measurements ?? []).map((m) => m.sector), ...[...alerts.value.values()].map((a) => a.sector), ...f.sectors]);
+  const sectors = (catalog.value?.sectors ?? []).filter((s) => watched.has(s.code));
   const toggle = <T extends string>(list: readonly T[], item: T): T[] => (list.includes(item) ? list.filter((x) => x !== item) : [...list, item]);
   const perSector = new Map<string, number>();
   for (const a of alerts.value.values()) if (a.condition === 'firing' || a.condition === 'no_data') perSector.set(a.sector, (perSector.get(a.sector) ?? 0) + 1);
@@ -119,8 +121,8 @@ function Row({ alert }: { alert: AlertView }) {
         <Shape severity={alert.severity} look={lookOf(alert)} size={16} />
         <span class="visually-hidden">{t(`severity.${alert.severity}`)}:</span>
         <span class="title">{alert.title[lang.value]}</span>
-        <span class="state">{stateWords(alert)}</span>
         <span class="where">{where}{source ? ` · ${source}` : ''}</span>
+        <span class="state">{stateWords(alert)}</span>
         <span class="age">{formatAge(alert.since, coarseNow.value, zone.value, lang.value)}{alert.retroactive ? ` · ${t('queue.retroactive')}` : ''}</span>
       </button>
     </li>

@@ -334,7 +334,8 @@ impl Alert {
         self.changed = change.at;
         self.resolved = resolved.then_some(change.at);
         self.closed = resolved.then_some(now);
-        self.retroactive |= change.retroactive;
+        // what was pending in the past and fires live was not found late
+        self.retroactive = change.retroactive || (self.retroactive && change.to != Condition::Firing);
         self.key = change.key.clone();
         self.last = change.clone();
         let what = Happened::Condition { to: change.to, reason: change.reason, values: change.values.clone() };

@@ -69,7 +69,8 @@ pub fn recorded(setup: &Arc<Setup>, log: &Log, dense: bool, mut each: impl FnMut
         for p in 0..log.len() {
             take_until(&mut lane, log, p, time);
         }
-        let partitions = lane.collectors.iter().map(|c| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished: false });
+        let partitions =
+            lane.collectors.iter().map(|c| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished: false });
         let tick = Tick { number, time, partitions: partitions.collect(), ..Tick::default() };
         let effects = lane.close(&tick);
         each(&lane, &tick, &effects);
@@ -106,7 +107,16 @@ impl Sim {
         let at = PartitionTick { end: 0, read_time: None, unreadable: false, finished: false };
         let mut lane = Lane::new(setup.clone());
         lane.ensure_partitions(partitions);
-        Sim { lane, setup, live: true, partitions: vec![at; partitions], waiting: vec![Vec::new(); partitions], rows: Vec::new(), number: 0, ids: 0 }
+        Sim {
+            lane,
+            setup,
+            live: true,
+            partitions: vec![at; partitions],
+            waiting: vec![Vec::new(); partitions],
+            rows: Vec::new(),
+            number: 0,
+            ids: 0,
+        }
     }
 
     pub fn give(&mut self, partition: usize, broker_time: Option<Timestamp>, body: Vec<u8>) -> &mut Self {

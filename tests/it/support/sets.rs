@@ -132,16 +132,8 @@ fn made() -> impl Strategy<Value = Made> {
     let step = prop_oneof![6 => 0i64..3_000, 2 => 3_000i64..20_000, 1 => 40_000i64..200_000];
     let delay = prop_oneof![6 => 0i64..1_500, 3 => 0i64..15_000, 1 => 0i64..400_000, 1 => -70_000i64..0];
     let again = prop_oneof![5 => Just(None), 1 => (1u8..6).prop_map(Some)];
-    (0u8..4, 0u8..6, step, delay, 0u8..28, 0u8..4, again, any::<bool>()).prop_map(|(source, kind, step, delay, x, k, again, same_data)| Made {
-        source,
-        kind,
-        step,
-        delay,
-        x,
-        k,
-        again,
-        same_data,
-    })
+    (0u8..4, 0u8..6, step, delay, 0u8..28, 0u8..4, again, any::<bool>())
+        .prop_map(|(source, kind, step, delay, x, k, again, same_data)| Made { source, kind, step, delay, x, k, again, same_data })
 }
 
 fn data_of(made: &Made) -> Value {
@@ -189,10 +181,9 @@ fn partition_log(partition: usize, all: &[Made], broker: bool) -> Vec<Kept> {
     }
     let mut arrivals: Vec<(i64, usize)> = all.iter().enumerate().map(|(i, m)| (times[i] + m.delay.max(-70_000), i)).collect();
     arrivals.sort_unstable();
-    let kept = arrivals.into_iter().map(|(arrival, i)| Kept {
-        broker_time: broker.then(|| ms(arrival.max(0))),
-        body: body_of(partition, i, &all[i], all, &times),
-    });
+    let kept = arrivals
+        .into_iter()
+        .map(|(arrival, i)| Kept { broker_time: broker.then(|| ms(arrival.max(0))), body: body_of(partition, i, &all[i], all, &times) });
     kept.collect()
 }
 
