@@ -6,7 +6,9 @@ use crate::support::{compiled, definitions, sets};
 use ioc::driver::gate::Step;
 use ioc::engine::lane::Lane;
 use ioc::engine::setup::{MAX_BEHIND, Setup};
-use ioc::engine::{Act, HandlingChange, PartitionTick, Row, Tick};
+use ioc::definitions::Definitions;
+use ioc::engine::{Act, AlertChange, ChangeReason, Condition, HandlingChange, PartitionTick, Tick};
+use ioc::server::scope::Scope;
 use ioc::server::{ActionAnswer, ActionRequest};
 use ioc::store::line::{LineFormats, StoredRow, parse_line};
 use ioc::store::rejected::RejectedStore;
@@ -37,6 +39,8 @@ struct Schedule<'a> {
     waiting: Vec<(String, oneshot::Receiver<ActionAnswer>)>,
     /// Steps until the next kill; `None`: it lives.
     fuse: Option<u64>,
+    /// In force from the third life on.
+    change: Option<Definitions>,
 }
 
 impl Schedule<'_> {
@@ -151,6 +155,11 @@ impl Schedule<'_> {
                 return life;
             }
             self.left.kills += 1;
+            if self.left.kills == 3
+                && let Some(definitions) = self.change.take()
+            {
+                self.site.definitions = definitions;
+            }
             // who waited for an answer hears nothing: the action was not said to be done
             self.waiting.clear();
             self.wall = self.wall.max(self.end);
@@ -160,45 +169,49 @@ impl Schedule<'_> {
     }
 }
 
-/// What a run gives when the journaled ticks are fed to a fresh lane.
+/// What a run gives when the journaled ticks are fed to a fresh lane, under the definitions of the time.
+#[derive(Default)]
 struct Fed {
     lines: BTreeMap<u64, Vec<u8>>,
     refused: BTreeSet<(u32, u64)>,
-    rows: Vec<Row>,
     handled: Vec<HandlingChange>,
+    changes: Vec<AlertChange>,
+    /// Ticks that retired windows.
+    retired: usize,
 }
 
-fn feed_journal(site: &Site, setup: &Arc<Setup>, log: &Records) -> Fed {
-    let formats = LineFormats::new(&setup.pipelines);
-    let mut lane = Lane::new(setup.clone());
-    let mut fed = Fed { lines: BTreeMap::new(), refused: BTreeSet::new(), rows: Vec::new(), handled: Vec::new() };
+fn feed_journal(site: &Site, log: &Records) -> Fed {
+    let mut lane: Option<Lane> = None;
+    let mut fed = Fed::default();
     for (number, entry) in (0..).zip(site.journal().ticks_from(0)) {
         let entry = entry.unwrap();
         assert_eq!(entry.tick.number, number, "ticks have no hole");
-        let effects = feed(&mut lane, log, &entry.tick);
+        if let Some(configuration) = &entry.configuration {
+            let setup = compiled(&Definitions::from_configuration(configuration), Some(MAX_BEHIND));
+            lane = Some(lane.map_or_else(|| Lane::new(setup.clone()), |lane| Lane::restore(setup.clone(), lane.save()).unwrap()));
+        }
+        let lane = lane.as_mut().expect("the first tick carries the definitions");
+        let effects = feed(lane, log, &entry.tick);
         assert_eq!(effects.changes, entry.alerts, "R3, History: alert changes of tick {number}");
         assert_eq!(effects.handled, entry.handling, "R3, History: handling of tick {number}");
         fed.refused.extend(effects.rejected.iter().map(|(p, r)| (*p, r.offset)));
         fed.handled.extend(effects.handled);
+        fed.changes.extend(effects.changes);
+        fed.retired += usize::from(!entry.tick.retire.is_empty());
         if !effects.rows.is_empty() {
             let lines = fed.lines.entry(number).or_default();
+            let formats = LineFormats::new(&lane.setup.pipelines);
             effects.rows.iter().for_each(|r| drop(formats.render(r, lines)));
-            fed.rows.extend(effects.rows);
         }
     }
     fed
 }
 
-fn stored(setup: &Setup, rows: &[Row]) -> BTreeMap<String, StoredRow> {
-    let formats = LineFormats::new(&setup.pipelines);
-    let mut last = BTreeMap::new();
-    for row in rows {
-        let mut line = Vec::new();
-        formats.render(row, &mut line);
-        let row = parse_line(line.strip_suffix(b"\n").unwrap()).unwrap();
-        last.insert(format!("{} {:?} {}", row.measurement, row.tags, row.start.0), row);
-    }
-    last
+/// The last row of each identity.
+fn newest<'l>(lines: impl IntoIterator<Item = &'l Vec<u8>>) -> BTreeMap<String, StoredRow> {
+    let lines = lines.into_iter().flat_map(|l| l.split(|b| *b == b'\n')).filter(|l| !l.is_empty());
+    let rows = lines.map(|l| parse_line(l).unwrap());
+    rows.map(|row| (format!("{} {:?} {}", row.measurement, row.tags, row.start.0), row)).collect()
 }
 
 /// Values of the run that was never stopped, in quite other ticks.
@@ -212,21 +225,23 @@ fn uncut(setup: &Arc<Setup>, log: &Records) -> BTreeMap<String, StoredRow> {
     };
     let mut rows = feed(&mut lane, log, &tick(0, false)).rows;
     rows.extend(feed(&mut lane, log, &tick(1, true)).rows);
-    stored(setup, &rows)
+    let (formats, mut lines) = (LineFormats::new(&setup.pipelines), Vec::new());
+    rows.iter().for_each(|r| drop(formats.render(r, &mut lines)));
+    newest([&lines])
 }
 
-fn schedule(seed: u64) {
+fn schedule(seed: u64, change: bool) {
     let log = records(seed % 7);
     let definitions = definitions(&sets::files());
     let setup = compiled(&definitions, Some(MAX_BEHIND));
     let mut site = Site::new(&log, definitions);
     let end = end_of(&log);
     let rng = Rng(seed * 0x9E37_79B9 + 77);
-    let mut schedule = Schedule { site: &mut site, rng, left: Left::default(), wall: end, end, waiting: Vec::new(), fuse: None };
+    let mut schedule = Schedule { site: &mut site, rng, left: Left::default(), wall: end, end, waiting: Vec::new(), fuse: None, change: change.then(changed) };
     let life = schedule.run();
     let left = schedule.left;
     assert!(left.kills >= 3, "seed {seed}: {} kills", left.kills);
-    let fed = feed_journal(&site, &setup, &log);
+    let fed = feed_journal(&site, &log);
 
     // History: the rows of every journaled tick left, in their order and with their bytes
     let mut seen = BTreeSet::new();
@@ -252,7 +267,7 @@ fn schedule(seed: u64) {
     assert!(!names.is_empty());
 
     // Values: the store holds the newest revision of every row, and what the uncut run says of it
-    let newest = stored(&setup, &fed.rows);
+    let newest = newest(fed.lines.values());
     let mut held = BTreeMap::new();
     for window in setup.pipelines.iter().flat_map(|p| &p.windows) {
         let rows = site.runtime.block_on(life.store.rows(&window.measurement, end - Span::days(2), end + Span::days(2))).unwrap();
@@ -266,21 +281,130 @@ fn schedule(seed: u64) {
             "seed {seed}: {name}"
         );
     }
+    if change {
+        let of_rule = |c: &&AlertChange| c.reason == Some(ChangeReason::RuleChanged);
+        assert!(fed.retired > 0, "seed {seed}: D2: what changed was retired");
+        assert!(fed.changes.iter().filter(of_rule).all(|c| matches!(c.to, Condition::Resolved | Condition::Inactive)));
+        return;
+    }
     let canonical = |rows: &BTreeMap<String, StoredRow>| rows.values().map(StoredRow::canonical).collect::<Vec<_>>();
     assert_eq!(canonical(&held), canonical(&uncut(&setup, &log)), "seed {seed}: R3, Values");
-    drop(life);
 }
 
 /// D1, D2, D3, R3: killed between any two steps (read, cut to merge, journal, screens, spool, its fsync, refused records, checkpoint, store,
 /// acknowledgement), in the middle of a write, and while recovering: nothing lost, nothing counted or said twice.
 #[test]
 fn d1_d2_d3_killed_anywhere_first_half() {
-    (0..25).for_each(schedule);
+    (0..25).for_each(|seed| schedule(seed, false));
 }
 
 #[test]
 fn d1_d2_d3_killed_anywhere_second_half() {
-    (25..50).for_each(schedule);
+    (25..50).for_each(|seed| schedule(seed, false));
+}
+
+/// A window of `slow` and a rule of `quick` are others.
+fn changed() -> Definitions {
+    let (quick, slow) = (sets::QUICK.replace("when: high > 8", "when: high > 7"), sets::SLOW.replace("mid: p50(data.x)", "mid: p75(data.x)"));
+    let mut files = sets::files();
+    (files[0].1, files[1].1) = (&quick, &slow);
+    definitions(&files)
+}
+
+/// D2: definitions are input too: changed between two lives, recovery uses those of the time, and what changed ends in a tick of its own.
+#[test]
+fn d2_definitions_change_among_kills() {
+    (100..108).for_each(|seed| schedule(seed, true));
+}
+
+/// Everything that is there, computed and not committed.
+fn computed(site: &Site, log: &Records) -> Life {
+    let mut life = site.start().unwrap();
+    life.driver.poll(std::time::Duration::ZERO).unwrap();
+    for _ in 0..60 {
+        life.driver.cut(end_of(log)).unwrap();
+    }
+    life
+}
+
+fn whole() -> Scope {
+    Scope::new(&[], &[], Arc::new(|_: &str, _: &str| true))
+}
+
+/// D2: the journal cannot be written: no row, no frame, no checkpoint leaves, who waits is told, the gate stops.
+#[test]
+fn d2_a_failing_journal_lets_nothing_out() {
+    for fails in [false, true] {
+        let log = records(1);
+        let site = Site::new(&log, definitions(&sets::files()));
+        let mut life = computed(&site, &log);
+        let (answer, mut answered) = oneshot::channel();
+        let alert = ioc::engine::AlertId([7; 16]);
+        let request = ActionRequest { alert, version: 1, by: "Lan".into(), note: String::new(), act: Act::Acknowledge, answer };
+        life.actions.try_send(request).ok().unwrap();
+        life.driver.cut(end_of(&log)).unwrap();
+        life.driver.last_checkpoint().unwrap();
+        if fails {
+            // another process took the journal
+            let other = rusqlite::Connection::open(site.data().join("journal.sqlite")).unwrap();
+            other.execute("UPDATE owner SET epoch = epoch + 1", []).unwrap();
+        }
+        let Life { driver, gate, ticks, spool, .. } = life;
+        drop(driver);
+        let hub = gate.hub.clone();
+        assert_eq!(gate.run(&ticks).is_err(), fails);
+        let told = answered.try_recv().unwrap();
+        assert!(if fails { matches!(told, ActionAnswer::Failed(_)) } else { told == ActionAnswer::Unknown }, "{told:?}");
+        let alerts = site.runtime.block_on(hub.alerts(whole())).unwrap();
+        let left = (alerts.is_empty(), spool.last_tick().is_none(), site.journal().bounds().unwrap().is_none(), site.checkpoints().is_empty());
+        assert_eq!(left, (fails, fails, fails, fails), "frames, rows, ticks, checkpoints");
+    }
+}
+
+/// D1: what SIGTERM leaves is the whole state: the next start feeds no tick again but the last.
+#[test]
+fn d1_a_clean_stop_leaves_the_state() {
+    let log = records(2);
+    let site = Site::new(&log, definitions(&sets::files()));
+    let mut life = computed(&site, &log);
+    life.commit_all().unwrap();
+    life.driver.last_checkpoint().unwrap();
+    life.commit_all().unwrap();
+    let (state, number) = (serde_json::to_string(&life.driver.lane.save()).unwrap(), life.driver.number);
+    drop(life);
+    assert_eq!(site.checkpoints().last(), Some(&(number - 1)));
+    let life = site.start().unwrap();
+    assert_eq!((serde_json::to_string(&life.driver.lane.save()).unwrap(), life.driver.number), (state, number));
+}
+
+/// D3: past the bound rows are owed, durably, and nothing waits for the store: reading and alerts go on; every row is stored or owed.
+#[test]
+fn d3_past_the_bound_rows_are_owed() {
+    let log = records(4);
+    let mut site = Site::new(&log, definitions(&sets::files()));
+    site.spool_bound = 6_000;
+    let mut life = site.start().unwrap();
+    for _ in 0..40 {
+        life.driver.poll(std::time::Duration::ZERO).unwrap();
+        (0..30).for_each(|_| drop(life.driver.cut(end_of(&log)).unwrap()));
+        life.commit_all().unwrap();
+    }
+    assert!(life.driver.all_at_end(), "a dead store stops nothing");
+    assert!(!site.runtime.block_on(life.gate.hub.alerts(whole())).unwrap().is_empty());
+    let owed = life.spool.owed();
+    assert!(!owed.is_empty() && life.spool.figures().bytes_on_disk <= 6_000 + 4_000);
+    site.kill(Some(life), &mut Rng(9));
+    let life = site.start().unwrap();
+    assert_eq!(life.spool.owed(), owed, "the list is durable");
+    let mut taken = Vec::new();
+    while let Some(batch) = life.spool.take(1, 1).unwrap() {
+        taken.push((batch.last, batch.lines));
+        life.spool.ack(batch.last).unwrap();
+    }
+    let fed = feed_journal(&site, &log);
+    let is_owed = |tick: u64| owed.iter().any(|o| (o.first..=o.last).contains(&tick));
+    let kept: Vec<_> = fed.lines.into_iter().filter(|(tick, _)| !is_owed(*tick)).collect();
+    assert_eq!(taken, kept);
 }
 
 /// D5: what was refused is told again by recovery: killed after the journal, before it was kept.
@@ -299,7 +423,7 @@ fn d5_refused_records_survive_a_kill() {
     site.kill(Some(life), &mut Rng(5));
     let life = site.start().unwrap();
     let kept = life.gate.rejected.list(1000, None).unwrap().len();
-    let fed = feed_journal(&site, &life.driver.lane.setup, &log);
+    let fed = feed_journal(&site, &log);
     assert!(kept > 0 && kept == fed.refused.len());
     assert_eq!(RejectedStore::open(&site.data()).unwrap().list(1000, None).unwrap().len(), kept);
 }

@@ -97,7 +97,7 @@ pub const AREAS: &str = r#"{"type":"FeatureCollection","features":[
 {"type":"Feature","properties":{"id":"A","name":"Area A"},"geometry":{"type":"Polygon","coordinates":[[[0,0],[1,0],[1,1],[0,1],[0,0]]]}},
 {"type":"Feature","properties":{"id":"B","name":"Area B"},"geometry":{"type":"Polygon","coordinates":[[[1,0],[2,0],[2,1],[1,1],[1,0]]]}}]}"#;
 
-pub fn files() -> Vec<(&'static str, &'static str)> {
+pub fn files<'a>() -> Vec<(&'a str, &'a str)> {
     vec![
         ("pipelines/quick.yaml", QUICK),
         ("pipelines/slow.yaml", SLOW),

@@ -143,6 +143,12 @@ impl Site {
         JournalReader::open(&self.data()).unwrap()
     }
 
+    /// Ticks of the checkpoints that lie there.
+    pub fn checkpoints(&self) -> Vec<u64> {
+        let checkpoints = Checkpoints::open(self.checkpoint_disk.clone(), Path::new("/checkpoints")).unwrap();
+        checkpoints.list().unwrap().iter().map(|(head, _)| head.tick).collect()
+    }
+
     /// From some step of the spool's or the checkpoints' disk on, everything fails: killed in the middle of an operation.
     pub fn arm(&self, rng: &mut Rng) {
         match rng.below(6) {
