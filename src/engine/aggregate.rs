@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Stats {
     pub n: u64,
+    #[serde(with = "bits")]
     pub sum: f64,
     #[serde(with = "bits")]
     pub min: f64,

@@ -71,8 +71,8 @@ pub struct PartitionOutput {
 pub struct PartOutput {
     pub watermark: Option<Timestamp>,
     pub idle: bool,
-    /// (window, key) in the order of their numbers.
-    pub new_keys: Vec<(u16, Arc<Key>)>,
+    /// (window, number, key) in the order of their numbers.
+    pub new_keys: Vec<(u16, u32, Arc<Key>)>,
     pub batches: Vec<Batch>,
     /// Registered sources heard: (window, window end, source).
     pub heard: Vec<(u16, Timestamp, Box<str>)>,
@@ -125,7 +125,7 @@ pub struct Collector {
 pub struct Part {
     /// Highest `min(event_time, broker_time)` accepted − `out_of_orderness`.
     pub(super) watermark: Option<Timestamp>,
-    /// `Collector::readable` when something was last accepted.
+    /// `Collector::readable` at the clock of the record last accepted.
     pub(super) accepted_at: Span,
     pub(super) seen: Seen,
     pub(super) texts: Texts,
@@ -229,8 +229,21 @@ impl Collector {
     /// The clock is broker_time's running maximum, or event time's where there is no broker_time. `until` is only for recorded
     /// input, which is cut on its own clock; live lanes bound records by offset and pass `Timestamp::MAX`.
     pub fn take(&mut self, setup: &Setup, record: Record<'_>, until: Timestamp) -> Result<(), Timestamp> {
-        let Collector { decoder, sources, parts, clock, readable, late, rejected, key_scratch, partition, next_offset, now: tick, .. } =
-            self;
+        let Collector {
+            decoder,
+            sources,
+            parts,
+            clock,
+            readable,
+            tick_time,
+            late,
+            rejected,
+            key_scratch,
+            partition,
+            next_offset,
+            now: tick,
+            ..
+        } = self;
         let decoded = match record.body {
             Body::Structured(bytes) => decoder.decode(bytes),
             Body::Binary { headers, value } => decoder.decode_binary(headers.iter().map(|(k, v)| (k.as_str(), v.as_slice())), value),
@@ -244,6 +257,8 @@ impl Collector {
         }
         *clock = now;
         *next_offset = record.offset + 1;
+        // broker_time is the partition's running maximum: a broker's clock that was set back takes nothing back
+        let record = Record { broker_time: record.broker_time.and(now), ..record };
         let judged = decoded.and_then(|event| {
             let ahead_or_behind = judge_time(event.time, record.broker_time, setup.max_ahead, setup.max_behind);
             ahead_or_behind.map_or(Ok(event), |r| Err(Box::new(Rejected { source: Some(event.source.to_owned()), ..r })))
@@ -261,6 +276,9 @@ impl Collector {
             }
         };
         let source = sources.intern(event.source);
+        // the record's own clock within the tick: however far apart ticks lie, idleness begins there
+        let before = tick_time.unwrap_or(*tick);
+        let accepted_at = *readable + (now.unwrap_or(before).min(*tick) - before).max(Span::ZERO);
         let mut taking =
             Taking { setup, event: &event, record: &record, source, partition: *partition, now: *tick, area: None, late, key_scratch };
         let wanting = setup.wanting(event.kind);
@@ -270,7 +288,7 @@ impl Collector {
                 None => Verdict::Unwanted,
             };
             if verdict == Verdict::Accepted {
-                part.accepted_at = *readable;
+                part.accepted_at = accepted_at;
             }
             part.counts.count(verdict, source, event.invalid_fields);
         }
@@ -284,6 +302,9 @@ impl Collector {
             self.readable = self.readable + (time - before);
         }
         self.tick_time = Some(time);
+        let readable = self.readable;
+        // time in which it could not be read is not there to be idle in
+        self.parts.iter_mut().for_each(|part| part.accepted_at = part.accepted_at.min(readable));
         let due = Due { before, time, at, end_offset: self.next_offset, readable: self.readable };
         let parts = self.parts.iter_mut().zip(&setup.pipelines).enumerate();
         let retired = |index: usize| move |w: u16| retire.contains(&(index as u16, w));
@@ -320,7 +341,8 @@ impl Part {
         let watermark = if due.at.finished { Timestamp::MAX } else { self.watermark.unwrap_or(Timestamp::MIN) };
         for (index, (window, spec)) in self.windows.iter_mut().zip(&pipeline.windows).enumerate() {
             let index = index as u16;
-            out.new_keys.extend(window.keys.keys[window.announced..].iter().map(|k| (index, k.clone())));
+            let fresh = window.keys.keys.iter().enumerate().skip(window.announced);
+            out.new_keys.extend(fresh.map(|(number, key)| (index, number as u32, key.clone())));
             window.announced = window.keys.keys.len();
             let spare = &mut window.spare;
             window.open.retain_mut(|open| {
@@ -422,10 +444,8 @@ impl Taking<'_, '_> {
         }
         let registered = self.setup.registry.sources.get(self.event.source, time).filter(|s| s.cadence.is_some());
         for (w, start, end, refused) in wanted {
-            if let Some(source) = registered
-                && !refused
-            {
-                self.hear(part, w, &pipeline.windows[w], source);
+            if let Some(source) = registered {
+                self.hear(part, w, pipeline, (source, watermark));
             }
             if refused {
                 part.counts.partly_late(w);
@@ -441,8 +461,11 @@ impl Taking<'_, '_> {
         Verdict::Accepted
     }
 
-    fn hear(&self, part: &mut Part, w: usize, spec: &WindowSpec, source: &crate::registry::Source) {
-        for end in reach(spec, source, self.event.time) {
+    /// Notes the source in the windows that its cadence reaches and that can still change.
+    fn hear(&self, part: &mut Part, w: usize, pipeline: &Pipeline, (source, watermark): (&crate::registry::Source, Timestamp)) {
+        let timing = &pipeline.timing;
+        let delayed = |end: Timestamp| self.record.broker_time.is_some_and(|b| b >= end + timing.max_delay);
+        for end in reach(&pipeline.windows[w], source, self.event.time).filter(|end| watermark < *end + timing.lateness && !delayed(*end)) {
             if part.windows[w].heard.entry(end).or_default().insert(self.source) {
                 part.heard.push((w as u16, end, self.event.source.into()));
             }

@@ -48,7 +48,8 @@ pub fn reach<'a>(spec: &'a WindowSpec, source: &Source, time: Timestamp) -> impl
     std::iter::successors(Some(first), move |end| Some(spec.alignment.end_of(*end)).filter(|next| *next <= last))
 }
 
-fn sends(source: &Source, pipeline: &Pipeline) -> bool {
+/// Does the registry expect this source to send what the pipeline reads?
+pub fn sends(source: &Source, pipeline: &Pipeline) -> bool {
     source.cadence.is_some() && pipeline.types.iter().any(|t| source.types.contains(&t.kind))
 }
 

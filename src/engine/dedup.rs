@@ -4,8 +4,8 @@
 //! Refuses to know: why an event is late; the caller asks only for events that are not older than `watermark − dedup`.
 //!
 //! Invariants
-//! 1. An id is remembered until the watermark passes its event's time + `dedup`, exactly: an entry in a slice that still
-//!    stands but whose own time has passed counts as forgotten.
+//! 1. An id is remembered as long as its event is not older than `watermark − dedup`, which is when a copy would be late (R4): an entry in
+//!    a slice that still stands but whose own time is past counts as forgotten.
 //! 2. First wins: an id that is remembered keeps its first data.
 //!
 //! Called by: collect.
@@ -70,7 +70,7 @@ impl Seen {
 
     #[inline]
     fn remembered(&self, time: Timestamp, watermark: Timestamp) -> bool {
-        watermark < time + self.keep
+        watermark <= time + self.keep
     }
 
     /// Is this event a copy of one that is remembered under this watermark?
@@ -145,7 +145,8 @@ mod tests {
         assert_eq!(seen.ask(a, at(100)), Known::Same);
         assert_eq!(seen.ask(Mark::of("s", "1", b"{1}", &mut scratch), at(109)), Known::Conflict);
         assert_eq!(seen.ask(Mark::of("s1", "", b"{}", &mut scratch), at(100)), Known::New);
-        assert_eq!(seen.ask(a, at(110)), Known::New, "the watermark has passed time + dedup");
+        assert_eq!(seen.ask(a, at(110)), Known::Same, "it is not older than watermark − dedup: a copy is not late yet");
+        assert_eq!(seen.ask(a, at(110) + Span(1)), Known::New, "a copy is late for every window");
         let restored = Seen::restore(&seen.save(), Span::seconds(10));
         assert_eq!(restored.ask(a, at(109)), Known::Same);
         seen.expire(at(121));

@@ -17,6 +17,7 @@ use super::rule::{KeyFacts, RuleContext, Rules};
 use super::setup::Setup;
 use super::{AlertChange, Condition, HandlingChange, Key, Row, Tick};
 use crate::geo::AreaId;
+use crate::pipeline::Pipeline;
 use crate::pipeline::expr::Value;
 use crate::registry::{Attribute, Registry};
 use crate::time::{Span, Timestamp};
@@ -75,6 +76,8 @@ impl Core {
     /// Moves everything by one tick.
     pub fn step(&mut self, setup: &Setup, tick: &Tick, mut outputs: Vec<PartitionOutput>) -> Effects {
         let mut effects = Effects::default();
+        // first: whether a tick lay between does not decide what an operator still finds
+        self.book.expire(tick.time);
         for (partition, output) in outputs.iter_mut().enumerate() {
             effects.late.extend(output.late.drain(..).map(|l| (partition as u32, l)));
             effects.rejected.extend(output.rejected.drain(..).map(|r| (partition as u32, r)));
@@ -105,7 +108,6 @@ impl Core {
             effects.alerts.extend(self.book.get(action.alert).filter(|_| handled.refused.is_none()).cloned());
             effects.handled.push(handled);
         }
-        self.book.expire(tick.time);
         self.now = Some(tick.time);
         effects
     }
@@ -134,11 +136,11 @@ impl Core {
         if !self.pending.is_empty() {
             return Some(now + Span(1));
         }
-        let deadline = self.rules.next_deadline();
-        // if all partitions are idle, silence is judged as soon as out_of_orderness has passed
-        let idle = setup.pipelines.iter().enumerate().filter_map(|(p, of)| Some(self.rules.next_due(p)? + of.timing.out_of_orderness));
-        let rules = idle.chain(deadline).filter(|t| *t > now).min();
-        [self.merger.next_deadline(setup, now), rules].into_iter().flatten().min()
+        let rules = self.rules.next_deadline().map(|t| t.max(now + Span(1)));
+        // where all partitions are idle, silence is found as soon as a window that ended then would fire
+        let silent = |(p, pipeline): (usize, &Pipeline)| self.rules.next_due(p).map(|t| t + pipeline.timing.out_of_orderness);
+        let idle = setup.pipelines.iter().enumerate().filter_map(silent).filter(|t| *t > now).min();
+        [self.merger.next_deadline(setup, now), rules, idle].into_iter().flatten().min()
     }
 }
 

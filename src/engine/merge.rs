@@ -13,7 +13,7 @@
 
 use super::aggregate::{Column, Folded};
 use super::collect::{PartOutput, PartitionOutput};
-use super::completeness::{Expected, Heard, completeness, concerns};
+use super::completeness::{Expected, Heard, completeness, concerns, sends};
 use super::keys::GlobalKeys;
 use super::setup::Setup;
 use super::snapshot::MergedState;
@@ -103,6 +103,8 @@ pub(super) struct PartColumns {
     pub index: Vec<u32>,
     pub columns: Vec<Column>,
     pub len: u32,
+    /// By place: the end offset that the partial stands for (R1).
+    pub said: Vec<u64>,
 }
 
 /// What was last published of an entry.
@@ -247,23 +249,36 @@ impl Pipe {
         let before = self.parts[partition];
         // while it cannot be read, a partition's read_time stands: that time counts for nothing (R7)
         let read_time = if at.unreadable { before.read_time } else { at.read_time };
-        self.parts[partition] =
-            View { watermark: part.watermark, idle: part.idle, finished: at.finished, unreadable: at.unreadable, read_time };
-        for (window, key) in part.new_keys.drain(..) {
+        self.parts[partition] = View {
+            watermark: part.watermark.max(before.watermark),
+            idle: part.idle,
+            finished: at.finished,
+            unreadable: at.unreadable,
+            read_time,
+        };
+        for (window, number, key) in part.new_keys.drain(..) {
             let windows = &mut self.windows[window as usize];
             if windows.local.len() <= partition {
                 windows.local.resize(partition + 1, Vec::new());
             }
-            let number = windows.keys.intern(&key);
-            windows.local[partition].push(number);
+            // a key that was told before has its place
+            if windows.local[partition].len() == number as usize {
+                let global = windows.keys.intern(&key);
+                windows.local[partition].push(global);
+            }
         }
         for batch in part.batches.drain(..) {
             let (w, start) = (batch.window as usize, batch.start);
-            self.windows[w].absorb(partition, batch, &pipeline.windows[w]);
-            touched.insert((index, w, start));
+            let forgotten = batch.end <= self.settled && !self.windows[w].open.contains_key(&start);
+            if !forgotten && self.windows[w].absorb(partition, batch, &pipeline.windows[w]) {
+                touched.insert((index, w, start));
+            }
         }
         for (window, end, source) in part.heard.drain(..) {
             let w = window as usize;
+            if !setup.registry.sources.get(&source, end).is_some_and(|s| sends(s, pipeline)) {
+                continue;
+            }
             if let Some(start) = self.windows[w].hear(&source, end, &pipeline.windows[w], setup) {
                 touched.insert((index, w, start));
             }
@@ -362,7 +377,8 @@ impl MergedWindows {
         (!entries.is_empty()).then_some(start)
     }
 
-    fn absorb(&mut self, partition: usize, mut batch: Batch, spec: &WindowSpec) {
+    /// Takes what is newer than what was said before (R1); false if nothing is.
+    fn absorb(&mut self, partition: usize, mut batch: Batch, spec: &WindowSpec) -> bool {
         let unfired = &mut self.unfired;
         let merged = self.open.entry(batch.start).or_insert_with(|| {
             unfired.insert(batch.start);
@@ -376,29 +392,39 @@ impl MergedWindows {
         if fresh {
             merged.parts[partition].len = batch.keys.len() as u32;
             merged.parts[partition].columns = std::mem::take(&mut batch.columns);
+            merged.parts[partition].said = vec![batch.end_offset; batch.keys.len()];
         }
+        let mut newer = fresh;
         for (at, key) in batch.keys.iter().enumerate() {
             let entry = merged.entry(local[*key as usize]);
-            merged.mark(entry);
             let part = &mut merged.parts[partition];
             if part.index.len() <= entry {
                 part.index.resize(entry + 1, NONE);
             }
             if fresh {
                 part.index[entry] = at as u32;
+                merged.mark(entry);
                 continue;
             }
             if part.index[entry] == NONE {
                 part.index[entry] = part.len;
                 part.len += 1;
+                part.said.push(0);
                 part.columns.iter_mut().for_each(Column::push_empty);
             }
             let place = part.index[entry] as usize;
-            for (column, newer) in part.columns.iter_mut().zip(&mut batch.columns) {
-                column.replace(place, newer, at);
+            if batch.end_offset <= part.said[place] {
+                continue;
             }
+            part.said[place] = batch.end_offset;
+            for (column, newest) in part.columns.iter_mut().zip(&mut batch.columns) {
+                column.replace(place, newest, at);
+            }
+            merged.mark(entry);
+            newer = true;
         }
         debug_assert_eq!(merged.parts[partition].columns.len(), spec.accumulators.len());
+        newer
     }
 }
 

@@ -234,14 +234,12 @@ impl PartitionState {
         for source in &self.sources {
             collector.sources.intern(source);
         }
+        // a pipeline that is new here has been idle for no time yet
+        collector.parts.iter_mut().for_each(|part| part.accepted_at = self.readable);
         for (old, part) in self.parts.into_iter().enumerate() {
             if let Some(new) = places.pipeline(old) {
                 part.restore(&mut collector.parts[new], setup, places, old, new);
             }
-        }
-        for part in &mut collector.parts {
-            // a pipeline that is new here has been idle for no time yet
-            part.accepted_at = part.accepted_at.max(Span::ZERO);
         }
         collector
     }

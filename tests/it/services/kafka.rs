@@ -1,8 +1,6 @@
 //! `ingest::kafka` and `ingest::topics` against a real broker: one topic and one group a case.
 //!
-//! Needs IOC_TEST_KAFKA (`env $(tests/services/services env)`), and for the cases that kill or freeze the broker the same
-//! IOC_SERVICES_INSTANCE as the broker's. Those cases have the broker for themselves; the others share it.
-
+use super::{Frozen, SOON, alone, brokers, services, shared};
 use ioc::ingest::kafka::{
     Appended, Bounds, Clock, DOOR_RECORDS, DoorError, KafkaDoor, KafkaError, KafkaReader, KafkaSettings, TopicSettings,
 };
@@ -15,54 +13,13 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 const fn moves_to_the_drivers_thread<T: Send>() {}
 const _: () = moves_to_the_drivers_thread::<KafkaReader>();
 
-static BROKER: RwLock<()> = RwLock::new(());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-const SOON: Duration = Duration::from_secs(30);
-
-fn shared() -> RwLockReadGuard<'static, ()> {
-    BROKER.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn alone() -> RwLockWriteGuard<'static, ()> {
-    BROKER.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn brokers() -> String {
-    std::env::var("IOC_TEST_KAFKA")
-        .expect("IOC_TEST_KAFKA is unset: `tests/services/services up`, then `env $(tests/services/services env) cargo test …`")
-}
-
-fn services(words: &[&str]) {
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/services/services");
-    let done = Command::new(program).args(words).output().expect("tests/services/services runs");
-    assert!(done.status.success(), "services {words:?}: {}", String::from_utf8_lossy(&done.stderr));
-}
-
-/// The broker, stopped by SIGSTOP until this is dropped: a case that fails leaves no frozen broker to the next.
-struct Frozen;
-
-impl Frozen {
-    fn now() -> Frozen {
-        services(&["freeze", "kafka"]);
-        Frozen
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        services(&["thaw", "kafka"]);
-        services(&["wait", "kafka"]);
-    }
-}
 
 /// One topic and group of a case.
 struct Place {
@@ -178,7 +135,7 @@ fn all_reached(reader: &KafkaReader) -> bool {
 
 #[test]
 fn all_records_come_in_order_structured_and_binary() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("order", 3);
     let door = KafkaDoor::open(&place.settings).expect("a door");
     let sent: Vec<_> = (0..3000)
@@ -210,7 +167,7 @@ fn all_records_come_in_order_structured_and_binary() {
 
 #[test]
 fn keys_meet_as_those_of_java_clients() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("keys", 7);
     let door = KafkaDoor::open(&place.settings).expect("a door");
     // Apache Kafka, UtilsTest.testMurmur2.
@@ -236,7 +193,7 @@ fn a_door_without_broker_is_busy_at_its_bound_and_says_who_is_missing() {
 /// D4.
 #[test]
 fn a_bare_second_member_joins_and_leaves_and_nothing_is_lost_or_doubled() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("members", 4);
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     let append = |from: usize| (0..4).for_each(|p| place.fill(p, 1000, |n| format!("{}", from + n).into_bytes()));
@@ -265,7 +222,7 @@ fn a_bare_second_member_joins_and_leaves_and_nothing_is_lost_or_doubled() {
 
 #[test]
 fn a_killed_broker_loses_and_doubles_nothing() {
-    let _broker = alone();
+    let _servers = alone();
     let place = Place::new("kill", 2);
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     (0..2).for_each(|p| place.fill(p, 30_000, |n| format!("{n:0>200}").into_bytes()));
@@ -283,12 +240,12 @@ fn a_killed_broker_loses_and_doubles_nothing() {
 
 #[test]
 fn a_frozen_broker_makes_partitions_unreadable_and_reading_goes_on_after_it() {
-    let _broker = alone();
+    let _servers = alone();
     let place = Place::new("freeze", 2);
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     place.fill(0, 100, |n| n.to_string().into_bytes());
     driver.until(&mut reader, usize::MAX, "the first", |driver, reader| driver.count() == 100 && all_reached(reader));
-    let (broker, frozen) = (Frozen::now(), Instant::now());
+    let (broker, frozen) = (Frozen::now("kafka"), Instant::now());
     let mut longest = Duration::ZERO;
     driver.until(&mut reader, usize::MAX, "10 s have gone", |_, _| frozen.elapsed() > Duration::from_secs(10));
     for _ in 0..20 {
@@ -309,11 +266,11 @@ fn a_frozen_broker_makes_partitions_unreadable_and_reading_goes_on_after_it() {
 
 #[test]
 fn leaving_a_frozen_broker_does_not_hang() {
-    let _broker = alone();
+    let _servers = alone();
     let place = Place::new("leave", 1);
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     driver.until(&mut reader, 1, "assigned", |_, reader| all_reached(reader));
-    let (broker, began) = (Frozen::now(), Instant::now());
+    let (broker, began) = (Frozen::now("kafka"), Instant::now());
     drop(reader);
     let took = began.elapsed();
     drop(broker);
@@ -324,7 +281,7 @@ fn leaving_a_frozen_broker_does_not_hang() {
 /// D1.
 #[test]
 fn records_deleted_before_they_were_read_are_stated() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("lost", 2);
     place.fill(0, 1000, |n| n.to_string().into_bytes());
     place.delete_below(0, 500);
@@ -349,7 +306,7 @@ fn records_deleted_before_they_were_read_are_stated() {
 
 #[test]
 fn a_create_time_topic_is_refused_mended_and_taken_as_recorded_data() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::with_clock("clock", 1, Clock::Event);
     place.fill(0, 10, |n| n.to_string().into_bytes());
     let (mut reader, mut driver) = (place.reader(&[]).expect("recorded data is read"), Driver::default());
@@ -379,7 +336,7 @@ fn a_create_time_topic_is_refused_mended_and_taken_as_recorded_data() {
 
 #[test]
 fn missing_topics_and_impossible_starts_are_refused() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("start", 1);
     let error = place.reader(&[(0, 5)]).err().expect("beyond the end");
     assert!(matches!(error, KafkaError::Beyond { wanted: 5, end: 0, .. }), "{error}");
@@ -395,7 +352,7 @@ fn missing_topics_and_impossible_starts_are_refused() {
 /// D1: offset reset is an error.
 #[test]
 fn a_topic_made_anew_under_a_reader_is_not_read_until_somebody_decides() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("anew", 1);
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     place.fill(0, 100, |n| n.to_string().into_bytes());
@@ -415,7 +372,7 @@ fn a_topic_made_anew_under_a_reader_is_not_read_until_somebody_decides() {
 
 #[test]
 fn seeking_reads_on_there_and_nowhere_else() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("seek", 2);
     (0..2).for_each(|p| place.fill(p, 5000, |n| n.to_string().into_bytes()));
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
@@ -433,7 +390,7 @@ fn seeking_reads_on_there_and_nowhere_else() {
 /// D1.
 #[test]
 fn new_partitions_are_noticed_and_read_from_their_first_record() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("grow", 1);
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     place.fill(0, 10, |n| n.to_string().into_bytes());
@@ -449,7 +406,7 @@ fn new_partitions_are_noticed_and_read_from_their_first_record() {
 
 #[test]
 fn a_full_buffer_pauses_its_partition_only_and_resumes() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("full", 2);
     (0..2).for_each(|p| place.fill(p, 100_000, |n| n.to_string().into_bytes()));
     let mut reader = place.reader(&[]).expect("a reader");
@@ -469,7 +426,7 @@ fn a_full_buffer_pauses_its_partition_only_and_resumes() {
 
 #[test]
 fn a_marker_of_a_transaction_at_the_end_does_not_hide_the_end() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("marker", 1);
     let producer: BaseProducer = place.config().set("transactional.id", &place.topic.name).create().expect("a producer");
     producer.init_transactions(SOON).expect("transactions");
@@ -489,7 +446,7 @@ fn a_marker_of_a_transaction_at_the_end_does_not_hide_the_end() {
 
 #[test]
 fn an_idle_topic_answers_quickly() {
-    let _broker = shared();
+    let _servers = shared();
     let place = Place::new("quick", 2);
     let (mut reader, mut driver) = (place.reader(&[]).expect("a reader"), Driver::default());
     driver.until(&mut reader, usize::MAX, "assigned", |_, reader| all_reached(reader));
