@@ -122,7 +122,11 @@ fn r2_heard_and_expected() {
 fn r2_heard_counts_who_is_expected() {
     let sources = "id,type,lon,lat,cadence,valid_to\ns0,t.a,0.5,0.5,1m,\nother,t.b,0.5,0.5,1m,\ngone,t.a,0.5,0.5,1m,2025-07-14\n";
     let text = pipeline("  - {measurement: whole, every: 1m, fields: {n: count()}}\n");
-    let files = [("pipelines/p.yaml", text.as_str()), ("registry/sources/s.csv", sources), ("registry/areas/a.geojson", crate::support::sets::AREAS)];
+    let files = [
+        ("pipelines/p.yaml", text.as_str()),
+        ("registry/sources/s.csv", sources),
+        ("registry/areas/a.geojson", crate::support::sets::AREAS),
+    ];
     let mut sim = Sim::new(crate::support::setup(&files), 1);
     sim.event(0, "t.a", "other", s(10), json!({})).event(0, "t.a", "gone", s(11), json!({}));
     assert_eq!(sim.event(0, "t.a", "other", s(65), json!({})).rows(s(65)), ["whole 0 n=2i final r0 0/1"]);
@@ -187,7 +191,11 @@ fn r6_no_value() {
     let rows = sim.finish().rows(s(20));
     assert_eq!(
         rows,
-        ["m,source=missing 0 n=1i,big=0i final r0", "m,source=null 0 n=1i,big=0i final r0", "m,source=range 0 n=2i,x=10.0,big=1i,span=0.0 final r0"]
+        [
+            "m,source=missing 0 n=1i,big=0i final r0",
+            "m,source=null 0 n=1i,big=0i final r0",
+            "m,source=range 0 n=2i,x=10.0,big=1i,span=0.0 final r0"
+        ]
     );
     let c = sim.lane.counts(0);
     assert_eq!((c.invalid_field, c.rejected_total()), (1, 1), "a wrong shape rejects the event");
