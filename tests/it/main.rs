@@ -1,6 +1,7 @@
 //! The one integration test binary: laws as properties, contracts as tables in simulated time, crashes over the real files; with the
 //! feature `services` also the cases on real Kafka and InfluxDB.
 
+mod contracts;
 mod laws;
 #[cfg(feature = "services")]
 mod services;
