@@ -356,11 +356,13 @@ impl Engine {
         checkpoints: Checkpoints,
         (number, notes, configuration): (u64, Vec<Note>, Option<crate::journal::Configuration>),
     ) -> anyhow::Result<()> {
+        let checkpoints = CheckpointThread::start(checkpoints)?;
+        let checkpoint = CheckpointClock::new(checkpoints.cost().clone());
         let gate = Gate {
             journal: self.journal,
             spool: self.spool,
             rejected: RejectedStore::open(&self.settings.data)?,
-            checkpoints: CheckpointThread::start(checkpoints)?,
+            checkpoints,
             views: self.views,
             hub: self.hub,
             runtime: self.runtime,
@@ -385,7 +387,7 @@ impl Engine {
             definitions: self.definitions.version(),
             notes,
             configuration,
-            checkpoint: CheckpointClock::default(),
+            checkpoint,
             reported: None,
         };
         let driven = driver.run();
