@@ -470,7 +470,38 @@ fn the_readme_draws_the_tree_as_it_is() {
 #[test]
 fn comments_and_texts_are_no_code() {
     let text = "let a = \"// tokio\"; // tokio\nlet b = r#\"a \" tokio\"#; /* tokio */ let c = '\"'; let d: &'static str = b\"tokio\";";
-    assert_eq!(lines_with(&code(text), "tokio"), []);
+    assert_eq!(lines_with(&code(text), "tokio"), Vec::<usize>::new());
     assert!(code(text).contains("let d: &'static str"));
     assert_eq!(code(text).lines().count(), text.lines().count());
+}
+
+/// Blocks of README.md that open with `# path`: a file as a reader would write it.
+fn example_files() -> Vec<(String, String)> {
+    let text = read("README.md");
+    let blocks = text.split("```").skip(1).step_by(2);
+    let opened = blocks.filter_map(|b| b.split_once('\n')?.1.strip_prefix("# ")?.split_once('\n'));
+    opened.map(|(path, body)| (path.trim().to_owned(), body.to_owned())).collect()
+}
+
+#[test]
+fn the_readmes_example_loads_beside_what_is_shipped() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in ["pipelines", "schemas", "registry"].iter().flat_map(|folder| files(folder)) {
+        let copy = folder.path().join(&path);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(root().join(&path), copy).unwrap();
+    }
+    let examples = example_files();
+    assert_eq!(
+        examples.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
+        ["registry/sources/gauges.csv", "pipelines/water_level.yaml"]
+    );
+    for (path, body) in examples {
+        fs::write(folder.path().join(path), body).unwrap();
+    }
+    let [pipelines, schemas, registry] = ["pipelines", "schemas", "registry"].map(|name| folder.path().join(name));
+    let definitions = ioc::definitions::Definitions::read(&pipelines, Some(&schemas), Some(&registry)).unwrap();
+    if let Err(mistakes) = definitions.compile(None) {
+        panic!("{mistakes}");
+    }
 }

@@ -16,6 +16,7 @@ pub mod gate;
 mod recorded;
 pub mod recover;
 
+use crate::checkpoint::CheckpointCost;
 use crate::engine::collect::{Body, Record};
 use crate::engine::lane::{Effects, Lane};
 use crate::engine::{Action, HandlingChange, Key, PartitionTick, Refusal, Row, Tick};
@@ -119,12 +120,18 @@ pub struct Driver {
 pub struct CheckpointClock {
     tick_time: Option<Timestamp>,
     wall: Option<Instant>,
+    cost: CheckpointCost,
 }
 
 impl CheckpointClock {
+    /// `cost` is that of the thread that writes them: the interval stretches with it.
+    pub fn new(cost: CheckpointCost) -> CheckpointClock {
+        CheckpointClock { cost, ..CheckpointClock::default() }
+    }
+
     fn due(&mut self, time: Timestamp) -> bool {
         let since = *self.tick_time.get_or_insert(time);
-        let due = time - since >= CHECKPOINT_EVERY && self.wall.is_none_or(|w| w.elapsed() >= CHECKPOINT_AT_MOST);
+        let due = time - since >= CHECKPOINT_EVERY && self.wall.is_none_or(|w| w.elapsed() >= CHECKPOINT_AT_MOST.max(self.cost.interval()));
         if due {
             self.tick_time = Some(time);
             self.wall = Some(Instant::now());
@@ -234,7 +241,10 @@ impl Driver {
             shown.push(Shown { readable: self.readable(p), next, at_end, offset });
             taken.push(n);
         }
-        let Some(cut) = self.cutter.cut(wall, &shown) else { return Ok(false) };
+        let Some(cut) = self.cutter.cut(wall, &shown) else {
+            self.report_idle();
+            return Ok(false);
+        };
         let behind = !cut.live && shown.iter().any(|s| s.next.is_some());
         let tick = self.tick(cut.time, cut.live, cut.partitions);
         self.lane.begin(tick.0.time, count);
@@ -332,6 +342,17 @@ impl Driver {
         Some(Arc::new(self.telemetry.report(&self.lane, tick, &self.names, &lags)))
     }
 
+    /// Keeps `/metrics` true while there is nothing to cut a tick for.
+    fn report_idle(&mut self) {
+        let time = self.lane.core.time().unwrap_or(Timestamp(0));
+        let mut partitions = self.all_partitions(false);
+        for (p, at) in partitions.iter_mut().enumerate() {
+            at.unreadable = p >= self.names.len() || !self.readable(p);
+        }
+        let number = self.number.saturating_sub(1);
+        self.report(&Tick { number, time, live: false, partitions, ..Tick::default() });
+    }
+
     fn all_partitions(&self, finished: bool) -> Vec<PartitionTick> {
         let at =
             |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: false, finished };
@@ -362,6 +383,8 @@ impl Driver {
         self.lane.begin(time, self.names.len());
         let effects = self.lane.close(&tick);
         let checkpoint = Some(self.save());
+        // the last figures are the final ones
+        self.reported = None;
         self.hand_over(tick, effects, requests, checkpoint)
     }
 }

@@ -92,6 +92,8 @@ impl Driver {
             let (tick, requests) = self.tick(time, false, partitions);
             self.lane.begin(time, self.names.len());
             self.close(tick, requests)?;
+        } else {
+            self.report_idle();
         }
         Ok(false)
     }

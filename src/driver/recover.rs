@@ -155,7 +155,7 @@ pub fn feed(
         };
         known.extend(entry.notes.iter().filter_map(lost));
         let effects = feed_tick(start, &entry, reader, &known)?;
-        if effects.changes != entry.alerts {
+        if effects.diverged {
             tracing::error!(tick = entry.tick.number, "recomputation does not arrive at the journaled alert changes: diverged");
             refill.telemetry.diverged();
         }
@@ -198,7 +198,7 @@ fn feed_tick(start: &mut Start, entry: &JournalEntry, reader: &mut Reader, known
     for name in reader.partitions().iter().take(tick.partitions.len()).skip(start.names.len()) {
         start.names.push(name.clone());
     }
-    Ok(start.lane.close(tick))
+    Ok(start.lane.close_told(tick, Some(&entry.alerts)))
 }
 
 /// Reads until the next record of `p` is at hand.

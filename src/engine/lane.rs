@@ -37,6 +37,8 @@ pub struct Effects {
     pub handled: Vec<HandlingChange>,
     /// Each alert as it is after each change, in the order of `changes`, then of `handled`.
     pub alerts: Vec<Alert>,
+    /// A tick fed again computed other alert changes than were journaled; `changes` holds the journal's.
+    pub diverged: bool,
 }
 
 impl Effects {
@@ -74,7 +76,13 @@ impl Core {
     }
 
     /// Moves everything by one tick.
-    pub fn step(&mut self, setup: &Setup, tick: &Tick, mut outputs: Vec<PartitionOutput>) -> Effects {
+    pub fn step(&mut self, setup: &Setup, tick: &Tick, outputs: Vec<PartitionOutput>) -> Effects {
+        self.step_told(setup, tick, outputs, None)
+    }
+
+    /// The same for a tick that is fed again: where the alert changes computed are not those that were journaled, the journal wins and
+    /// the effects say so (D2).
+    pub fn step_told(&mut self, setup: &Setup, tick: &Tick, mut outputs: Vec<PartitionOutput>, told: Option<&[AlertChange]>) -> Effects {
         let mut effects = Effects::default();
         // first: whether a tick lay between does not decide what an operator still finds
         self.book.expire(tick.time);
@@ -100,6 +108,10 @@ impl Core {
         }
         self.rules.on_rows(&context, &effects.rows, &mut effects.changes);
         self.rules.on_timers(&context, &mut effects.changes);
+        if let Some(told) = told.filter(|told| *told != effects.changes) {
+            effects.diverged = true;
+            effects.changes = told.to_vec();
+        }
         for change in &effects.changes {
             effects.alerts.extend(self.apply(change, setup, &facts, tick.time));
         }
@@ -213,10 +225,15 @@ impl Lane {
 
     /// Closes the tick.
     pub fn close(&mut self, tick: &Tick) -> Effects {
+        self.close_told(tick, None)
+    }
+
+    /// See [`Core::step_told`].
+    pub fn close_told(&mut self, tick: &Tick, told: Option<&[AlertChange]>) -> Effects {
         let setup = self.setup.clone();
         let at = tick.partitions.iter();
         let outputs = self.collectors.iter_mut().zip(at).map(|(c, at)| c.close_tick(&setup, tick.time, at, &tick.retire)).collect();
-        self.core.step(&setup, tick, outputs)
+        self.core.step_told(&setup, tick, outputs, told)
     }
 
     /// One tick: `records` by partition, in offset order, exactly those below the tick's end offsets that were not taken yet.

@@ -1,0 +1,69 @@
+# One word per task; continuous integration runs the same words (.ci/run).
+.DEFAULT_GOAL := help
+SHELL := bash
+.PHONY: help demo demo-kafka test test-services test-browser mutants lint bench web ci
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+demo: ## build everything and play the recorded hour on http://127.0.0.1:8080; nothing else is needed
+	@.ci/needs
+	@$(MAKE) --no-print-directory web
+	cargo run --release --locked -- demo
+
+demo-kafka: ## the same through real Apache Kafka and InfluxDB 2, without Docker (the first time builds them, about 7 min)
+	@.ci/needs services
+	@$(MAKE) --no-print-directory web
+	cargo build --release --locked
+	demo/kafka
+
+test: ## every test that needs no server and no browser
+	@.ci/needs
+	cargo test --locked
+	@$(MAKE) --no-print-directory dashboard/node_modules/.package-lock.json
+	cd dashboard && npm run lint && npm test
+
+test-services: ## the cases on real Kafka and InfluxDB, without Docker
+	@.ci/needs services
+	tests/services/services up
+	env $$(tests/services/services env) cargo test --locked --features services --test it services:: ; \
+	  code=$$?; tests/services/services down; exit $$code
+
+test-browser: ## an operator's minutes in headless Chromium against the demo; screenshots in dashboard/e2e/shots
+	@.ci/needs browser
+	@$(MAKE) --no-print-directory web
+	cargo build --locked
+	dashboard/e2e/run
+
+mutants: ## breaks the program in named ways, one by one; each must turn the test of its contract red
+	@.ci/needs
+	tests/mutants/run
+
+lint: ## format, clippy, types, shell, docker-compose.yml
+	@.ci/needs lint
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features services -- -D warnings
+	@$(MAKE) --no-print-directory dashboard/node_modules/.package-lock.json
+	cd dashboard && npm run lint
+	shellcheck .ci/needs .ci/run dashboard/e2e/run demo/kafka tests/services/services
+	tests/services/services compose-check
+
+bench: ## speed and exactness against the machine's limit; writes docs/benchmarks.md
+	@.ci/needs
+	bench/run
+
+web: dashboard/dist/index.html ## the page, built anew if its sources changed
+
+# `TESTED=1`: `make test` has just passed.
+ci: lint $(if $(TESTED),,test) test-services test-browser ## lint, test, test-services, test-browser
+
+dashboard/node_modules/.package-lock.json: dashboard/package.json dashboard/package-lock.json
+	cd dashboard && npm ci --no-audit --no-fund
+	@touch $@
+
+# build.rs makes Cargo look at dist/, so a new page is built into the program.
+dashboard/dist/index.html: dashboard/node_modules/.package-lock.json dashboard/index.html dashboard/vite.config.ts dashboard/tsconfig.json \
+		$(shell find dashboard/src dashboard/public -type f)
+	cd dashboard && npm run build
+	@touch $@
