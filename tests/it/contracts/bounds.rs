@@ -17,7 +17,8 @@ fn d5_bad_input_is_kept() {
     let bad = event("t.a", "a", "1", s(10), json!({"x": "text"}));
     sim.give(0, None, bad.clone()).give(0, None, vec![0xff, 0xfe]).event(0, "t.a", "a", s(10), json!({"x": 1}));
     let effects = sim.finish().step(s(11));
-    let kept: Vec<_> = effects.rejected.iter().map(|(p, r)| (*p, r.offset, r.rejected.code(), r.rejected.path.as_str(), r.raw.as_slice())).collect();
+    let kept: Vec<_> =
+        effects.rejected.iter().map(|(p, r)| (*p, r.offset, r.rejected.code(), r.rejected.path.as_str(), r.raw.as_slice())).collect();
     assert_eq!(kept[0], (0, 0, "schema.type".to_owned(), "data.x", bad.as_slice()));
     assert_eq!((kept[1].1, kept[1].2.split('.').next(), kept[1].4), (1, Some("bytes"), &[0xff, 0xfe][..]));
     assert_eq!(effects.rejected[0].1.rejected.source.as_deref(), Some("a"));
@@ -110,7 +111,10 @@ fn change(sim: &mut Sim, text: &str) -> Vec<String> {
     let mut said = Vec::new();
     if !retire.is_empty() {
         let tick = retirement(&sim.lane, sim.number, retire);
-        let effects = { sim.lane.begin(tick.time, tick.partitions.len()); sim.lane.close(&tick) };
+        let effects = {
+            sim.lane.begin(tick.time, tick.partitions.len());
+            sim.lane.close(&tick)
+        };
         sim.number += 1;
         said = effects.rows.iter().map(|r| row_line(&sim.setup, r)).collect();
     }
@@ -135,7 +139,11 @@ fn d2_a_changed_window_starts_empty() {
     let said = change(&mut sim, &with_rule(&MINUTE.replace("mean(data.x)", "max(data.x)"), "when: x > 5"));
     assert_eq!(said, ["m,source=a 60 n=1i,x=8.0 incomplete r0"]);
     assert_eq!(sim.changes(s(71)), ["hot firing>resolved 60 RuleChanged"]);
-    assert_eq!(sim.event(0, "t.a", "a", s(80), json!({"x": 1})).finish().rows(s(81)), ["m,source=a 60 n=1i,x=1.0 final r0"], "it starts empty");
+    assert_eq!(
+        sim.event(0, "t.a", "a", s(80), json!({"x": 1})).finish().rows(s(81)),
+        ["m,source=a 60 n=1i,x=1.0 final r0"],
+        "it starts empty"
+    );
 }
 
 /// D2: a changed rule starts anew and its open alert resolves; the window keeps its state.
@@ -155,7 +163,8 @@ fn d2_what_did_not_change_goes_on() {
     let mut sim = hot_since_60(&text);
     assert_eq!(change(&mut sim, &(text.replace("vi: V", "vi: Khác") + "# a comment\n")), [""; 0]);
     let other = pipeline(MINUTE).replace("pipeline: p", "pipeline: a").replace("measurement: m", "measurement: other");
-    let files = [("pipelines/a.yaml", other.as_str()), ("pipelines/p.yaml", text.as_str()), ("schemas/t.a.json", crate::support::sets::SCHEMA)];
+    let files =
+        [("pipelines/a.yaml", other.as_str()), ("pipelines/p.yaml", text.as_str()), ("schemas/t.a.json", crate::support::sets::SCHEMA)];
     let both = crate::support::setup(&files);
     assert!(changed_windows(&sim.lane, &both).is_empty());
     let state = sim.lane.save();

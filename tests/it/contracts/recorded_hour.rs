@@ -31,7 +31,8 @@ fn the_block_is_found_and_resolved() {
     let stops = truth["incident"]["stops_seen"].as_array().unwrap();
     let begin = stops.iter().map(|stop| at(&stop[1])).min().unwrap();
     let end = stops.iter().map(|stop| at(&stop[2])).max().unwrap();
-    let upstream: Vec<&str> = ["loops", "areas"].iter().flat_map(|k| truth["upstream"][k].as_array().unwrap()).map(|v| v.as_str().unwrap()).collect();
+    let upstream: Vec<&str> =
+        ["loops", "areas"].iter().flat_map(|k| truth["upstream"][k].as_array().unwrap()).map(|v| v.as_str().unwrap()).collect();
 
     let definitions = Definitions::read(&root.join("pipelines"), Some(&root.join("schemas")), Some(&root.join("registry"))).unwrap();
     let setup = Arc::new(definitions.compile(None).unwrap());
@@ -43,13 +44,15 @@ fn the_block_is_found_and_resolved() {
     let rule = |c: &AlertChange| setup.pipelines[c.pipeline as usize].rules[c.rule as usize].name.as_str();
     let of_block = |c: &&AlertChange| matches!(rule(c), "flow_stopped" | "queue_long") && upstream.contains(&&*c.key.tags[1]);
     let fired: Vec<&AlertChange> = changes.0.iter().filter(|c| c.to == Condition::Firing && c.from != Condition::NoData).collect();
-    let first = fired.iter().copied().filter(|c| of_block(c) && c.at >= begin && &*c.key.tags[0] == "24617").map(|c| c.at).min().expect("found");
+    let first =
+        fired.iter().copied().filter(|c| of_block(c) && c.at >= begin && &*c.key.tags[0] == "24617").map(|c| c.at).min().expect("found");
     assert!(first <= begin + Span::minutes(5), "found at {first}, the block began at {begin}");
     let last = changes.0.iter().filter(of_block).filter(|c| c.to == Condition::Resolved).map(|c| c.at).max().expect("resolved");
     assert!(last <= end + Span::minutes(10), "resolved at {last}, the block ended at {end}");
     for alert in fired.iter().filter(|c| of_block(c)) {
         assert!(changes.0.iter().any(|c| c.id == alert.id && c.to == Condition::Resolved), "{alert:?} stays open");
     }
-    let off: Vec<_> = fired.iter().filter(|c| !upstream.contains(&&*c.key.tags[1])).map(|c| (rule(c), &c.key.tags, c.at.to_string())).collect();
+    let off: Vec<_> =
+        fired.iter().filter(|c| !upstream.contains(&&*c.key.tags[1])).map(|c| (rule(c), &c.key.tags, c.at.to_string())).collect();
     assert!(off.len() <= 2, "off the upstream list: {off:?}");
 }

@@ -65,6 +65,23 @@ fn r1_old_partials_again_are_harmless() {
     }
 }
 
+/// R1: floating sums are folded in partition order, whichever partition speaks first.
+#[test]
+fn r1_floats_fold_in_partition_order() {
+    assert_ne!((0.1f64 + 0.2 + 0.3).to_bits(), (0.3f64 + 0.2 + 0.1).to_bits(), "order is seen in these values");
+    let mean = (0.1 + 0.2 + 0.3) / 3.0;
+    for first in 0..3 {
+        let mut sim = minutes(3);
+        for p in [first, (first + 1) % 3, (first + 2) % 3] {
+            sim.event(p, "t.a", "a", s(10), json!({"x": [0.1, 0.2, 0.3][p]})).step(s(11));
+        }
+        for p in 0..3 {
+            sim.event(p, "t.a", "a", s(65), json!({}));
+        }
+        assert_eq!(sim.rows(s(65)), [format!("m,source=a 0 n=3i,x={mean} final r0")], "partition {first} first");
+    }
+}
+
 /// R2: revision counts publications after the first, early ones included; state says how it stands; a row equal to the last is not said again.
 #[test]
 fn r2_revision_and_state() {
@@ -122,7 +139,11 @@ fn r2_heard_and_expected() {
 fn r2_heard_counts_who_is_expected() {
     let sources = "id,type,lon,lat,cadence,valid_to\ns0,t.a,0.5,0.5,1m,\nother,t.b,0.5,0.5,1m,\ngone,t.a,0.5,0.5,1m,2025-07-14\n";
     let text = pipeline("  - {measurement: whole, every: 1m, fields: {n: count()}}\n");
-    let files = [("pipelines/p.yaml", text.as_str()), ("registry/sources/s.csv", sources), ("registry/areas/a.geojson", crate::support::sets::AREAS)];
+    let files = [
+        ("pipelines/p.yaml", text.as_str()),
+        ("registry/sources/s.csv", sources),
+        ("registry/areas/a.geojson", crate::support::sets::AREAS),
+    ];
     let mut sim = Sim::new(crate::support::setup(&files), 1);
     sim.event(0, "t.a", "other", s(10), json!({})).event(0, "t.a", "gone", s(11), json!({}));
     assert_eq!(sim.event(0, "t.a", "other", s(65), json!({})).rows(s(65)), ["whole 0 n=2i final r0 0/1"]);
@@ -187,7 +208,11 @@ fn r6_no_value() {
     let rows = sim.finish().rows(s(20));
     assert_eq!(
         rows,
-        ["m,source=missing 0 n=1i,big=0i final r0", "m,source=null 0 n=1i,big=0i final r0", "m,source=range 0 n=2i,x=10.0,big=1i,span=0.0 final r0"]
+        [
+            "m,source=missing 0 n=1i,big=0i final r0",
+            "m,source=null 0 n=1i,big=0i final r0",
+            "m,source=range 0 n=2i,x=10.0,big=1i,span=0.0 final r0"
+        ]
     );
     let c = sim.lane.counts(0);
     assert_eq!((c.invalid_field, c.rejected_total()), (1, 1), "a wrong shape rejects the event");

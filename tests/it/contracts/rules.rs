@@ -59,7 +59,10 @@ fn r7_r6_unknown_neither_breaks_nor_fires() {
     assert_eq!(changes("when: x > 5, for: 2m", &[nine.clone(), None, nine.clone()]), fired, "a missing row");
     assert_eq!(changes("when: x > 5, for: 1m", &[nine.clone(), null.clone(), null.clone()]), fired[..1], "unknown does not fire");
     assert_eq!(changes("when: x > 5", &[nine.clone(), null.clone()]), ["hot inactive>firing 60"], "unknown does not clear");
-    assert_eq!(changes("when: n > 0 && !known(x), until: known(x)", &[null, nine])[..2], ["hot inactive>firing 60", "hot inactive>firing 60"]);
+    assert_eq!(
+        changes("when: n > 0 && !known(x), until: known(x)", &[null, nine])[..2],
+        ["hot inactive>firing 60", "hot inactive>firing 60"]
+    );
 }
 
 /// R7: when no row has come for `no_data`, default 3 × the longer of `every` and cadence, pending ends, firing turns no data and stays
@@ -142,7 +145,10 @@ fn r7_provisional_rows() {
 /// one that would have begun and ended is retroactive.
 #[test]
 fn r7_revisions() {
-    let text = |rule: &str| timed("lateness: 10m\n", WINDOW) + &format!("alerts:\n  - {{alert: hot, on: m, {rule}, severity: major, title: {{vi: V, en: E}}}}\n");
+    let text = |rule: &str| {
+        timed("lateness: 10m\n", WINDOW)
+            + &format!("alerts:\n  - {{alert: hot, on: m, {rule}, severity: major, title: {{vi: V, en: E}}}}\n")
+    };
     let start = |rule: &str, values: &[i64]| {
         let mut sim = Sim::new(setup(&text(rule)), 1);
         for (minute, x) in (0..).zip(values) {
@@ -181,7 +187,10 @@ fn r8_identity_and_evidence() {
     let key = Key { tags: vec!["a".into()], area: None };
     assert_eq!(pending.id, alert_id("p", "hot", &key, s(0)));
     assert_eq!(firing.id, pending.id);
-    assert_eq!((firing.window_start, firing.window_end, firing.row_revision, firing.row_state, firing.since), (s(60), s(120), 0, RowState::Final, s(60)));
+    assert_eq!(
+        (firing.window_start, firing.window_end, firing.row_revision, firing.row_state, firing.since),
+        (s(60), s(120), 0, RowState::Final, s(60))
+    );
     assert_eq!(firing.values, [FieldValue::Int(1), FieldValue::Float(7.25), FieldValue::Float(7.25)]);
     assert_eq!(&*firing.rule_version, &sim.setup.pipelines[0].rules[0].version);
     let title = &effects.alerts[1].label.title;
@@ -213,7 +222,10 @@ fn r8_operators_actions() {
     let refused: Vec<_> = handled.handled.iter().map(|h| h.refused).collect();
     assert_eq!(refused, [Some(Refusal::Stale), None, Some(Refusal::Already), Some(Refusal::Unknown)]);
     let held = sim.lane.core.book().get(alert.id).unwrap();
-    assert_eq!((held.condition, held.handling, held.acknowledged.as_ref().unwrap().by.as_str()), (Condition::Firing, Handling::Acknowledged, "Lan"));
+    assert_eq!(
+        (held.condition, held.handling, held.acknowledged.as_ref().unwrap().by.as_str()),
+        (Condition::Firing, Handling::Acknowledged, "Lan")
+    );
     let resolved = sim.event(0, "t.a", "a", s(125), json!({})).step(s(125));
     assert_eq!(resolved.changes.iter().map(|c| change_line(&sim.setup, c)).collect::<Vec<_>>(), ["hot firing>resolved 120"]);
     assert_eq!((resolved.alerts[0].condition, resolved.alerts[0].handling), (Condition::Resolved, Handling::Acknowledged));
@@ -224,13 +236,20 @@ fn r8_operators_actions() {
 fn d6_the_book_lets_go_by_tick_time() {
     for between in [false, true] {
         let mut sim = Sim::new(setup(&ruled("when: x > 5")), 1);
-        sim.event(0, "t.a", "a", s(30), json!({"x": 9})).event(0, "t.a", "a", s(90), json!({"x": 1})).event(0, "t.a", "a", s(125), json!({}));
+        sim.event(0, "t.a", "a", s(30), json!({"x": 9})).event(0, "t.a", "a", s(90), json!({"x": 1})).event(
+            0,
+            "t.a",
+            "a",
+            s(125),
+            json!({}),
+        );
         let alert = sim.step(s(125)).alerts[1].clone();
         let day = 24 * 3600 + 125;
         if between {
             sim.step(s(day));
         }
-        let act = Action { alert: alert.id, version: alert.version, by: "Lan".into(), note: String::new(), at: s(day), act: Act::Acknowledge };
+        let act =
+            Action { alert: alert.id, version: alert.version, by: "Lan".into(), note: String::new(), at: s(day), act: Act::Acknowledge };
         assert_eq!(sim.step_with(s(day), vec![act], Vec::new()).handled[0].refused, Some(Refusal::Unknown), "a tick between: {between}");
     }
 }

@@ -59,7 +59,10 @@ fn t0_partly_late_and_no_key() {
     let c = sim.lane.counts(0);
     assert_eq!((c.accepted, c.late), (3, 0));
     assert_eq!((c.partly_late, c.no_key), (vec![1, 0], vec![1, 0]));
-    assert_eq!(sim.values().0.into_iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>(), ["sixty 0: n=3i None None", "ten,k=k 20: n=1i None None"]);
+    assert_eq!(
+        sim.values().0.into_iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>(),
+        ["sixty 0: n=3i None None", "ten,k=k 20: n=1i None None"]
+    );
 }
 
 /// T1: none, unparsable, ahead of broker_time by more than max_ahead, older than max_behind: rejected; in files nothing is too old.
@@ -83,10 +86,13 @@ fn t1_rejected_for_its_time() {
         let body = format!(r#"{{"specversion":"1.0","id":"1","source":"a",{time}"type":"t.a"}}"#);
         let effects = live.give(0, broker, body.clone().into_bytes()).step(s(1));
         let found = effects.rejected.first().map(|(_, r)| r.rejected.code());
-        assert!(match (&found, reason) {
-            (Some(found), Some(reason)) => found.starts_with(reason),
-            (found, reason) => found.is_none() && reason.is_none(),
-        }, "{time} {broker:?}: {found:?}, not {reason:?}");
+        assert!(
+            match (&found, reason) {
+                (Some(found), Some(reason)) => found.starts_with(reason),
+                (found, reason) => found.is_none() && reason.is_none(),
+            },
+            "{time} {broker:?}: {found:?}, not {reason:?}"
+        );
         let mut file = Sim::new(compiled(&definitions, None), 1);
         let effects = file.give(0, broker, body.into_bytes()).step(s(1));
         let behind = reason == Some("time.behind");
@@ -129,7 +135,8 @@ fn t2_a_watermark_never_goes_back() {
 #[test]
 fn t3_max_delay() {
     let (end, delay) = (s(60), Span::minutes(15));
-    let cases = [(vec![Some(end + delay - Span(1))], 1), (vec![Some(end + delay)], 0), (vec![None], 1), (vec![Some(end + delay), Some(s(100))], 0)];
+    let cases =
+        [(vec![Some(end + delay - Span(1))], 1), (vec![Some(end + delay)], 0), (vec![None], 1), (vec![Some(end + delay), Some(s(100))], 0)];
     for (brokers, accepted) in cases {
         let mut sim = minutes(1);
         for (i, broker) in brokers.iter().enumerate() {
@@ -227,7 +234,11 @@ fn t5_the_deadline() {
     let mut sim = minutes(2);
     sim.event(0, "t.a", "a", s(10), json!({})).event(0, "t.a", "a", s(65), json!({}));
     for second in (20..185).step_by(15) {
-        assert_eq!(sim.event(1, "t.a", "b", s(second / 10), json!({})).event(0, "t.a", "a", s(60 + second), json!({})).rows(s(second)), NONE, "{second}");
+        assert_eq!(
+            sim.event(1, "t.a", "b", s(second / 10), json!({})).event(0, "t.a", "a", s(60 + second), json!({})).rows(s(second)),
+            NONE,
+            "{second}"
+        );
     }
     assert_eq!(sim.rows(ms(184_999)), NONE);
     assert_eq!(sim.rows(s(185)), ["m,source=a 0 n=1i incomplete r0", "m,source=b 0 n=11i incomplete r0"]);
