@@ -46,6 +46,7 @@ lint: ## format, clippy, types, shell, docker-compose.yml
 	cargo clippy --locked --all-targets --features services -- -D warnings
 	@$(MAKE) --no-print-directory dashboard/node_modules/.package-lock.json
 	cd dashboard && npm run lint
+	tests/mutants/run --applies
 	shellcheck .ci/needs .ci/run dashboard/e2e/run demo/kafka tests/services/services
 	tests/services/services compose-check
 
