@@ -38,6 +38,8 @@ pub trait Sink {
     fn checkpoint(&mut self, _tick: &Tick, _state: LaneState) -> Result<(), RunError> {
         Ok(())
     }
+    /// How much of the files is read: bytes (unpacked), or events where a map makes them.
+    fn progress(&mut self, _read: u64) {}
     /// Asked before each tick: is a checkpoint wanted after it?
     fn wants_checkpoint(&mut self, _time: Timestamp) -> bool {
         false
@@ -73,6 +75,8 @@ struct PartitionAnswer {
     next: Option<Timestamp>,
     deadline: Option<Timestamp>,
     state: Option<PartitionState>,
+    /// See [`FileReader::position`].
+    position: u64,
 }
 
 /// One file and its collector.
@@ -112,6 +116,7 @@ impl Feed {
             next: self.next,
             deadline: self.collector.next_deadline(setup),
             state: save.then(|| self.collector.save()),
+            position: self.reader.position(),
         })
     }
 }
@@ -180,6 +185,7 @@ impl Conductor<'_> {
         self.order(time, save)?;
         let last = loop {
             let answers = self.answers()?;
+            self.sink.progress(answers.iter().map(|a| a.position).sum());
             let next = answers.iter().filter_map(|a| a.next).min().map(Timestamp::ceil_second);
             let mut collectors = answers.iter().filter_map(|a| a.deadline).min();
             let finished = answers.iter().all(|a| a.at.finished);

@@ -26,7 +26,7 @@ use crate::ingest::embedded::EmbeddedReader;
 use crate::ingest::kafka::{KafkaDoor, KafkaReader};
 use crate::ingest::log::{Log, Retention};
 use crate::ingest::reader::{Kind, Opening, Reader};
-use crate::journal::{Journal, JournalEntry, Note};
+use crate::journal::{Journal, Note};
 use crate::server::auth::Access;
 use crate::server::hub::{Hub, HubLimits, new_building};
 use crate::server::views::{Views, catalog};
@@ -333,12 +333,13 @@ impl Engine {
         if start.definitions == version {
             self.show(&start, &[]);
         }
-        let refill = Refill { spool: &self.spool, telemetry: &self.telemetry };
+        let mut rejected = RejectedStore::open(&self.settings.data)?;
+        let mut refill = Refill { spool: &self.spool, rejected: &mut rejected, telemetry: &self.telemetry };
         let span = last.map_or(1, |l| l.saturating_sub(start.next) + 1) as f64;
         let from = start.next;
         let mut shown = None;
         let mut progress = |n: u64| self.show_building(&mut shown, (n - from) as f64 / span);
-        let mut next = match recover::feed(&mut start, &reading, &mut reader, &refill, &mut progress) {
+        let mut next = match recover::feed(&mut start, &reading, &mut reader, &mut refill, &mut progress) {
             Err(DriverError::Stopped) => return Ok(()),
             fed => fed?,
         };
@@ -350,36 +351,12 @@ impl Engine {
         }
         let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
         if configuration.is_some() && !start.definitions.is_empty() {
-            next = self.retire(&mut start, next, &mut notes)?;
+            next = recover::retire(&mut start, next, &self.setup, &mut self.journal, &self.spool, &mut notes)?;
         }
         start.lane.setup = self.setup.clone();
         self.show(&start, &early);
         self.telemetry.set_ready();
-        self.drive(clock, start, reader, checkpoints, (next, notes, configuration))
-    }
-
-    /// The tick that ends what the new definitions do not have any more.
-    fn retire(&mut self, start: &mut Start, next: u64, notes: &mut Vec<Note>) -> anyhow::Result<u64> {
-        let changed = recover::changed_windows(&start.lane, &self.setup);
-        let mut number = next;
-        if !changed.is_empty() {
-            let tick = recover::retirement(&start.lane, next, changed);
-            start.lane.begin(tick.time, tick.partitions.len());
-            let effects = start.lane.close(&tick);
-            let notes = std::mem::take(notes);
-            let entry = JournalEntry { tick, alerts: effects.changes, notes, ..JournalEntry::default() };
-            self.journal.append(std::slice::from_ref(&entry))?;
-            let formats = crate::store::line::LineFormats::new(&start.lane.setup.pipelines);
-            let mut lines = Vec::new();
-            effects.rows.iter().for_each(|row| {
-                formats.render(row, &mut lines);
-            });
-            self.spool.append(next, &lines)?;
-            self.spool.sync()?;
-            number += 1;
-        }
-        recover::change_setup(start, self.setup.clone())?;
-        Ok(number)
+        self.drive(clock, start, reader, (checkpoints, rejected), (next, notes, configuration))
     }
 
     /// Tells the page how far the state is built, a few times a second.
@@ -424,13 +401,13 @@ impl Engine {
         clock: Clock,
         start: Start,
         reader: Reader,
-        checkpoints: Checkpoints,
+        (checkpoints, rejected): (Checkpoints, RejectedStore),
         (number, notes, configuration): (u64, Vec<Note>, Option<crate::journal::Configuration>),
     ) -> anyhow::Result<()> {
         let gate = Gate {
             journal: self.journal,
             spool: self.spool,
-            rejected: RejectedStore::open(&self.settings.data)?,
+            rejected,
             keeping: Keeping { checkpoints: checkpoints.clone(), log: Span::days(i64::from(self.settings.log_days)), last: None },
             checkpoints: CheckpointThread::start(checkpoints)?,
             views: self.views,

@@ -13,8 +13,10 @@ use super::{CliError, wiring};
 use crate::app::{App, Doors, Options};
 use crate::driver::wall_clock;
 use crate::ingest::file::unpack;
+use crate::ingest::kafka::TopicSettings;
 use crate::ingest::log::NewRecord;
 use crate::ingest::mapped::load_map;
+use crate::ingest::topics::{self, TopicPlan};
 use crate::pipeline::map::{Emitted, JsonRow, Map, RowView};
 use crate::settings::{LogKind, Settings, StoreKind};
 use crate::time::{Span, Timestamp};
@@ -147,6 +149,9 @@ pub fn demo(mut settings: Settings, args: DemoArgs) -> Result<(), CliError> {
     let history = settings.log == LogKind::Embedded;
     let at = minute_of(args.at.as_deref().unwrap_or(if history { "07:27" } else { "07:22" }))?;
     let by = recording.shift(wall_clock(), at);
+    if settings.log == LogKind::Kafka {
+        make_topics(&settings)?;
+    }
     if args.feed_only {
         return feed_only(&settings, &recording, by);
     }
@@ -195,6 +200,16 @@ pub fn demo(mut settings: Settings, args: DemoArgs) -> Result<(), CliError> {
         app.stop().await?;
         Ok(())
     })
+}
+
+/// The demo's topics, where they are missing.
+fn make_topics(settings: &Settings) -> Result<(), CliError> {
+    let plan = |t: TopicSettings| TopicPlan { name: t.name, clock: t.clock, partitions: 4, replication: None, retention: None };
+    let plans: Vec<TopicPlan> = crate::app::topic_settings(settings).into_iter().map(plan).collect();
+    for (name, made) in topics::create(&crate::app::kafka_settings(settings), &plans).context("cannot make the demo's topic")? {
+        tracing::info!("topic {name}: {made}");
+    }
+    Ok(())
 }
 
 fn feed_only(settings: &Settings, recording: &Arc<Recording>, by: Span) -> Result<(), CliError> {

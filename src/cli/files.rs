@@ -50,7 +50,8 @@ pub fn run_files(arguments: Arguments) -> Result<(), CliError> {
     let map = arguments.map.as_deref().map(load_map).transpose()?.map(Arc::new);
     std::fs::create_dir_all(&arguments.out).map_err(|source| CliError::io("make", &arguments.out, source))?;
     let readers = arguments.from.iter().map(|f| FileReader::open(f, map.as_ref())).collect::<Result<Vec<_>, _>>()?;
-    let mut out = Out::create(&setup, &arguments)?;
+    let total = readers.iter().map(FileReader::total).sum();
+    let mut out = Out::create(&setup, &arguments, total)?;
     let finished = run(&setup, readers, arguments.threads, &mut out)?;
     out.finish(&setup, &finished, began)
 }
@@ -79,19 +80,13 @@ fn create(folder: &Path, name: &str) -> Result<BufWriter<File>, CliError> {
 }
 
 impl<'a> Out<'a> {
-    fn create(setup: &Setup, arguments: &'a Arguments) -> Result<Out<'a>, CliError> {
+    fn create(setup: &Setup, arguments: &'a Arguments, total: Option<u64>) -> Result<Out<'a>, CliError> {
         let folder = &arguments.out;
         let checkpoints = match &arguments.checkpoints {
             Some(path) => Some(CheckpointThread::start(Checkpoints::open(Disk::Real, path)?)?),
             None => None,
         };
-        let bar = (!arguments.quiet).then(|| {
-            let bar = indicatif::ProgressBar::new_spinner();
-            bar.set_style(
-                indicatif::ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner()),
-            );
-            bar
-        });
+        let bar = (!arguments.quiet).then(|| progress_bar(total, arguments.map.is_some()));
         Ok(Out {
             arguments,
             formats: LineFormats::new(&setup.pipelines),
@@ -195,10 +190,15 @@ impl Sink for Out<'_> {
             && tick.number.is_multiple_of(32)
         {
             let since = *self.began.get_or_insert(tick.time);
-            bar.set_message(format!("{} ({} ticks, {} h of events)", tick.time, tick.number, (tick.time - since).0 / Span::hours(1).0));
-            bar.tick();
+            bar.set_message(format!("{}, {} h of events", tick.time, (tick.time - since).0 / Span::hours(1).0));
         }
         self.write_all(setup, &effects).map_err(|source| RunError::Write { what: self.arguments.out.display().to_string(), source })
+    }
+
+    fn progress(&mut self, read: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(read);
+        }
     }
 
     fn wants_checkpoint(&mut self, time: Timestamp) -> bool {
@@ -219,6 +219,18 @@ impl Sink for Out<'_> {
         }
         Ok(())
     }
+}
+
+/// Bytes with their rate, or events where a map makes them; without an end where files are packed.
+fn progress_bar(total: Option<u64>, events: bool) -> indicatif::ProgressBar {
+    let template = match (total, events) {
+        (Some(_), false) => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}  {msg}",
+        (None, false) => "{spinner} {bytes} {bytes_per_sec}  {msg}",
+        (_, true) => "{bar:30} {pos}/{len} events {per_sec}  {msg}",
+    };
+    let bar = total.map_or_else(indicatif::ProgressBar::new_spinner, indicatif::ProgressBar::new);
+    bar.set_style(indicatif::ProgressStyle::with_template(template).unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
+    bar
 }
 
 /// One change of an alert, as a line of `alerts.ndjson`.

@@ -10,7 +10,7 @@
 //!
 //! Called by: driver.
 
-use crate::checkpoint::{CheckpointThread, Checkpoints};
+use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpoints, Written};
 use crate::engine::Row;
 use crate::engine::alert::Alert;
 use crate::engine::collect::Refused;
@@ -29,6 +29,7 @@ use crate::telemetry::GateCounters;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -135,6 +136,38 @@ pub enum GateError {
     Spool(#[from] crate::store::spool::SpoolError),
 }
 
+/// The steps of a commit, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    Journal,
+    /// Screens and answers before the spool: its slow disk must not hold an alert back.
+    Show,
+    Spool,
+    Sync,
+    Rejected,
+    Checkpoint,
+    Forget,
+}
+
+impl Step {
+    pub const ALL: [Step; 7] = [Step::Journal, Step::Show, Step::Spool, Step::Sync, Step::Rejected, Step::Checkpoint, Step::Forget];
+}
+
+/// Ticks that share a commit.
+pub struct Batch {
+    ticks: Vec<Outgoing>,
+    entries: Vec<JournalEntry>,
+    /// Checkpoints handed over: answered once durable.
+    pub written: Vec<oneshot::Receiver<Result<Written, CheckpointError>>>,
+}
+
+impl Batch {
+    pub fn new(mut ticks: Vec<Outgoing>) -> Batch {
+        let entries = ticks.iter_mut().map(|t| std::mem::take(&mut t.entry)).collect();
+        Batch { ticks, entries, written: Vec::new() }
+    }
+}
+
 impl Gate {
     /// Commits and lets out until the driver ends; the last checkpoint is durable when it returns.
     pub fn run(mut self, ticks: &Receiver<Outgoing>) -> Result<(), GateError> {
@@ -169,25 +202,53 @@ impl Gate {
         }
     }
 
-    fn commit(&mut self, mut batch: Vec<Outgoing>, formats: &LineFormats) -> Result<(), GateError> {
-        use std::sync::atomic::Ordering::Relaxed;
-        let entries: Vec<JournalEntry> = batch.iter_mut().map(|t| std::mem::take(&mut t.entry)).collect();
+    fn commit(&mut self, ticks: Vec<Outgoing>, formats: &LineFormats) -> Result<(), GateError> {
+        let mut batch = Batch::new(ticks);
+        Step::ALL.into_iter().try_for_each(|step| self.commit_step(step, &mut batch, formats))
+    }
+
+    /// One step of a commit; tests stop between any two.
+    pub fn commit_step(&mut self, step: Step, batch: &mut Batch, formats: &LineFormats) -> Result<(), GateError> {
+        match step {
+            Step::Journal => self.journal(batch),
+            Step::Show => {
+                batch.ticks.iter_mut().zip(&batch.entries).for_each(|(tick, entry)| self.show(tick, entry));
+                Ok(())
+            }
+            Step::Spool => self.spool(batch, formats),
+            Step::Sync => Ok(self.spool.sync()?),
+            Step::Rejected => {
+                let rejected: Vec<_> = batch.ticks.iter_mut().flat_map(|t| t.rejected.drain(..)).collect();
+                Ok(self.rejected.keep(&rejected)?)
+            }
+            Step::Checkpoint => {
+                self.checkpoint(batch);
+                Ok(())
+            }
+            Step::Forget => match batch.entries.last() {
+                Some(entry) if self.keeping.last.is_none_or(|last| last.elapsed() >= KEEPING_EVERY) => self.forget(entry.tick.time),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    fn journal(&mut self, batch: &mut Batch) -> Result<(), GateError> {
         let began = Instant::now();
-        if let Err(error) = self.journal.append(&entries) {
-            for waiting in batch.into_iter().flat_map(|t| t.answers) {
+        if let Err(error) = self.journal.append(&batch.entries) {
+            for waiting in batch.ticks.drain(..).flat_map(|t| t.answers) {
                 let _ = waiting.answer.send(ActionAnswer::Failed(error.to_string()));
             }
             return Err(error.into());
         }
         self.counters.commit_micros.fetch_add(began.elapsed().as_micros() as u64, Relaxed);
         self.counters.commits.fetch_add(1, Relaxed);
-        self.counters.ticks.fetch_add(batch.len() as u64, Relaxed);
-        // screens first: a slow disk of the spool must not hold an alert back
-        for (tick, entry) in batch.iter_mut().zip(&entries) {
-            self.show(tick, entry);
-        }
+        self.counters.ticks.fetch_add(batch.ticks.len() as u64, Relaxed);
+        Ok(())
+    }
+
+    fn spool(&mut self, batch: &Batch, formats: &LineFormats) -> Result<(), GateError> {
         let mut lines = Vec::new();
-        for (tick, entry) in batch.iter().zip(&entries).filter(|(t, _)| !t.rows.is_empty()) {
+        for (tick, entry) in batch.ticks.iter().zip(&batch.entries).filter(|(t, _)| !t.rows.is_empty()) {
             lines.clear();
             for row in &tick.rows {
                 formats.render(row, &mut lines);
@@ -195,21 +256,20 @@ impl Gate {
             self.counters.rows.fetch_add(tick.rows.len() as u64, Relaxed);
             self.spool.append(entry.tick.number, &lines)?;
         }
-        self.spool.sync()?;
-        let rejected: Vec<_> = batch.iter_mut().flat_map(|t| t.rejected.drain(..)).collect();
-        self.rejected.keep(&rejected)?;
-        for (tick, entry) in batch.iter_mut().zip(&entries) {
-            if let Some(state) = tick.checkpoint.take() {
-                let counter = match self.checkpoints.submit(entry.tick.number, entry.tick.time.0, *state) {
-                    Ok(_) => &self.counters.checkpoints,
-                    Err(_) => &self.counters.checkpoints_postponed,
-                };
-                counter.fetch_add(1, Relaxed);
-            }
-        }
-        match entries.last() {
-            Some(entry) if self.keeping.last.is_none_or(|last| last.elapsed() >= KEEPING_EVERY) => self.forget(entry.tick.time),
-            _ => Ok(()),
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, batch: &mut Batch) {
+        for (tick, entry) in batch.ticks.iter_mut().zip(&batch.entries) {
+            let Some(state) = tick.checkpoint.take() else { continue };
+            let counter = match self.checkpoints.submit(entry.tick.number, entry.tick.time.0, *state) {
+                Ok(written) => {
+                    batch.written.push(written);
+                    &self.counters.checkpoints
+                }
+                Err(_) => &self.counters.checkpoints_postponed,
+            };
+            counter.fetch_add(1, Relaxed);
         }
     }
 

@@ -152,10 +152,7 @@ impl Driver {
             let wait = next_cut.saturating_duration_since(Instant::now());
             self.poll(wait)?;
             std::thread::sleep(next_cut.saturating_duration_since(Instant::now()));
-            let more = match self.clock {
-                Clock::Live => self.cut_live()?,
-                Clock::Recorded => self.cut_recorded()?,
-            };
+            let more = self.cut(wall_clock())?;
             if self.exit_at_end && !more && self.all_at_end() {
                 self.finish()?;
                 break;
@@ -166,7 +163,16 @@ impl Driver {
         self.last_checkpoint()
     }
 
-    fn poll(&mut self, wait: Duration) -> Result<(), DriverError> {
+    /// Cuts, computes and hands over a tick of this wall clock; true if there is more at hand.
+    pub fn cut(&mut self, wall: Timestamp) -> Result<bool, DriverError> {
+        match self.clock {
+            Clock::Live => self.cut_live(wall),
+            Clock::Recorded => self.cut_recorded(),
+        }
+    }
+
+    /// Fills the reader's buffers, notes new partitions and what was lost.
+    pub fn poll(&mut self, wait: Duration) -> Result<(), DriverError> {
         self.reader.poll(wait)?;
         self.telemetry.set_log_trouble(self.reader.trouble());
         for name in self.reader.partitions().iter().skip(self.names.len()) {
@@ -193,7 +199,7 @@ impl Driver {
         self.readable(partition) && self.reader.buffer(partition).is_empty() && self.reader.wanted(partition) >= end
     }
 
-    fn all_at_end(&mut self) -> bool {
+    pub fn all_at_end(&mut self) -> bool {
         !self.names.is_empty() && (0..self.names.len()).all(|p| self.at_end(p))
     }
 
@@ -205,12 +211,11 @@ impl Driver {
     }
 
     /// Cuts a tick of the live clock; true if the lane is behind and should go on at once.
-    fn cut_live(&mut self) -> Result<bool, DriverError> {
+    fn cut_live(&mut self, wall: Timestamp) -> Result<bool, DriverError> {
         let count = self.names.len();
         self.lane.ensure_partitions(count);
         let firsts: Vec<_> = (0..count).map(|p| self.next_clock(p)).collect();
         let horizon = self.cutter.horizon().or_else(|| firsts.into_iter().flatten().min());
-        let wall = wall_clock();
         let mut taken: Vec<usize> = Vec::with_capacity(count);
         let mut shown = Vec::with_capacity(count);
         for p in 0..count {
@@ -348,7 +353,7 @@ impl Driver {
     }
 
     /// The last tick of a lane that ends: all windows close.
-    fn finish(&mut self) -> Result<(), DriverError> {
+    pub fn finish(&mut self) -> Result<(), DriverError> {
         let time = self.lane.core.time().unwrap_or(Timestamp(0));
         loop {
             let partitions = self.all_partitions(true);
@@ -361,7 +366,8 @@ impl Driver {
         }
     }
 
-    fn last_checkpoint(&mut self) -> Result<(), DriverError> {
+    /// A tick in which nothing could be read, with the state: what SIGTERM leaves (D1).
+    pub fn last_checkpoint(&mut self) -> Result<(), DriverError> {
         let Some(time) = self.lane.core.time() else { return Ok(()) };
         let partitions = self.all_partitions(false);
         let read_times = partitions.into_iter().map(|p| PartitionTick { unreadable: true, ..p }).collect();

@@ -19,8 +19,9 @@ use crate::engine::setup::{MAX_BEHIND, Setup};
 use crate::engine::{PartitionTick, Row, Tick};
 use crate::ingest::reader::Reader;
 use crate::ingest::{Lost, PartitionName};
-use crate::journal::{Configuration, ConfigurationFile, JournalEntry, JournalReader, Note};
+use crate::journal::{Configuration, ConfigurationFile, Journal, JournalEntry, JournalReader, Note};
 use crate::store::line::LineFormats;
+use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
 use crate::telemetry::Telemetry;
 use crate::time::Timestamp;
@@ -118,9 +119,10 @@ fn joined(journal: &JournalReader, mut names: Vec<PartitionName>) -> Result<Vec<
     Ok(names)
 }
 
-/// Where recomputed rows go.
+/// Where recomputed rows and refused records go: each knows what it has.
 pub struct Refill<'a> {
     pub spool: &'a Spool,
+    pub rejected: &'a mut RejectedStore,
     pub telemetry: &'a Telemetry,
 }
 
@@ -129,7 +131,7 @@ pub fn feed(
     start: &mut Start,
     journal: &JournalReader,
     reader: &mut Reader,
-    refill: &Refill<'_>,
+    refill: &mut Refill<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, DriverError> {
     let mut formats = LineFormats::new(&start.lane.setup.pipelines);
@@ -157,6 +159,8 @@ pub fn feed(
             tracing::error!(tick = entry.tick.number, "recomputation does not arrive at the journaled alert changes: diverged");
             refill.telemetry.diverged();
         }
+        let refused: Vec<_> = effects.rejected.into_iter().map(|(p, r)| (start.names[p as usize].clone(), r)).collect();
+        refill.rejected.keep(&refused).map_err(|e| DriverError::Gate(e.to_string()))?;
         store_rows(&effects.rows, entry.tick.number, &formats, refill)?;
         remember(&mut start.figures, &effects.rows);
         next = entry.tick.number + 1;
@@ -272,4 +276,34 @@ pub fn retirement(lane: &Lane, number: u64, retire: Vec<(u16, u16)>) -> Tick {
         |c: &crate::engine::collect::Collector| PartitionTick { end: c.next_offset(), read_time: None, unreadable: true, finished: false };
     let partitions = lane.collectors.iter().map(at).collect();
     Tick { number, time, live: false, partitions, actions: Vec::new(), retire }
+}
+
+/// Ends what the new definitions do not have any more, in a tick of its own, and puts the lane under them; the number of the next tick.
+pub fn retire(
+    start: &mut Start,
+    next: u64,
+    setup: &Arc<Setup>,
+    journal: &mut Journal,
+    spool: &Spool,
+    notes: &mut Vec<Note>,
+) -> Result<u64, DriverError> {
+    let changed = changed_windows(&start.lane, setup);
+    let mut number = next;
+    if !changed.is_empty() {
+        let tick = retirement(&start.lane, next, changed);
+        start.lane.begin(tick.time, tick.partitions.len());
+        let effects = start.lane.close(&tick);
+        let entry = JournalEntry { tick, alerts: effects.changes, notes: std::mem::take(notes), ..JournalEntry::default() };
+        journal.append(std::slice::from_ref(&entry))?;
+        let refill = LineFormats::new(&start.lane.setup.pipelines);
+        let mut lines = Vec::new();
+        effects.rows.iter().for_each(|row| {
+            refill.render(row, &mut lines);
+        });
+        let spooled = if lines.is_empty() { Ok(()) } else { spool.append(next, &lines).map(|_| ()) };
+        spooled.and_then(|()| spool.sync()).map_err(|e| DriverError::Gate(e.to_string()))?;
+        number += 1;
+    }
+    change_setup(start, setup.clone())?;
+    Ok(number)
 }

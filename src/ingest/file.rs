@@ -94,6 +94,15 @@ impl FileReader {
         }
     }
 
+    /// What `position` comes to at the end; `None` where nobody can know before (packed files).
+    pub fn total(&self) -> Option<u64> {
+        match &self.rows {
+            Rows::Plain(_) if matches!(self.path.extension().and_then(|e| e.to_str()), Some("gz" | "zst")) => None,
+            Rows::Plain(_) => Some(self.size),
+            Rows::Mapped { events, .. } => Some(events.len() as u64),
+        }
+    }
+
     /// Bytes read so far, unpacked; for a mapped file, its events.
     pub fn position(&self) -> u64 {
         match &self.rows {

@@ -2,6 +2,7 @@
 //! feature `services` also the cases on real Kafka and InfluxDB.
 
 mod contracts;
+mod crash;
 mod laws;
 #[cfg(feature = "services")]
 mod services;

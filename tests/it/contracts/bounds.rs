@@ -138,7 +138,7 @@ fn d2_a_changed_window_starts_empty() {
     let mut sim = hot_since_60(&with_rule(MINUTE, "when: x > 5"));
     let said = change(&mut sim, &with_rule(&MINUTE.replace("mean(data.x)", "max(data.x)"), "when: x > 5"));
     assert_eq!(said, ["m,source=a 60 n=1i,x=8.0 incomplete r0"]);
-    assert_eq!(sim.changes(s(71)), ["hot firing>resolved 60 RuleChanged"]);
+    assert_eq!(sim.changes(s(71)), ["hot firing>resolved 120 RuleChanged"]);
     assert_eq!(
         sim.event(0, "t.a", "a", s(80), json!({"x": 1})).finish().rows(s(81)),
         ["m,source=a 60 n=1i,x=1.0 final r0"],

@@ -61,7 +61,7 @@ fn r7_r6_unknown_neither_breaks_nor_fires() {
     assert_eq!(changes("when: x > 5", &[nine.clone(), null.clone()]), ["hot inactive>firing 60"], "unknown does not clear");
     assert_eq!(
         changes("when: n > 0 && !known(x), until: known(x)", &[null, nine])[..2],
-        ["hot inactive>firing 60", "hot inactive>firing 60"]
+        ["hot inactive>firing 60", "hot firing>resolved 120"]
     );
 }
 

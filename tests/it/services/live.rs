@@ -12,11 +12,13 @@ use ioc::store::Store;
 use ioc::time::{Span, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 pub const PARTITIONS: u32 = 2;
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 /// A row a second and source, an alert for each source above 100.
 pub const PIPELINE: &str = r#"
@@ -82,7 +84,8 @@ impl Feed {
                 let second = Timestamp(time.0 - time.0.rem_euclid(Span::seconds(1).0));
                 let held = seconds.entry((source.clone(), second)).or_insert((0, value));
                 *held = (held.0 + 1, held.1.max(value));
-                sending.spawn(deliver(door.clone(), topic.clone(), source.clone(), event(&source, count, time, value)));
+                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                sending.spawn(deliver(door.clone(), topic.clone(), source.clone(), event(&source, number, time, value)));
                 count += 1;
             };
             let mut beats = tokio::time::interval(Duration::from_millis(50));

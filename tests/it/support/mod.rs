@@ -2,6 +2,7 @@
 
 pub mod feed;
 pub mod sets;
+pub mod site;
 
 use ioc::definitions::Definitions;
 use ioc::engine::lane::Effects;

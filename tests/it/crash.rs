@@ -1,0 +1,305 @@
+//! Seeded crashes over the real journal, spool, store and checkpoint files (D1 to D3, D5, R3).
+
+use crate::support::feed::{Log as Records, feed};
+use crate::support::site::{Dead, Life, Rng, Site, end_of, records};
+use crate::support::{compiled, definitions, sets};
+use ioc::driver::gate::Step;
+use ioc::engine::lane::Lane;
+use ioc::engine::setup::{MAX_BEHIND, Setup};
+use ioc::engine::{Act, HandlingChange, PartitionTick, Row, Tick};
+use ioc::server::{ActionAnswer, ActionRequest};
+use ioc::store::line::{LineFormats, StoredRow, parse_line};
+use ioc::store::rejected::RejectedStore;
+use ioc::time::{Span, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What left the process, over all lives.
+#[derive(Default)]
+struct Left {
+    /// (first tick, last tick, lines) of each write to the store.
+    writes: Vec<(u64, u64, Vec<u8>)>,
+    /// The last tick that the store acknowledged.
+    acked: Option<u64>,
+    /// Who was told that their action is done.
+    done: BTreeSet<String>,
+    kills: u32,
+}
+
+/// One schedule: lives and deaths until everything is read, fired, stored.
+struct Schedule<'a> {
+    site: &'a mut Site,
+    rng: Rng,
+    left: Left,
+    wall: Timestamp,
+    end: Timestamp,
+    waiting: Vec<(String, oneshot::Receiver<ActionAnswer>)>,
+    /// Steps until the next kill; `None`: it lives.
+    fuse: Option<u64>,
+}
+
+impl Schedule<'_> {
+    fn spark(&mut self) -> Result<(), Dead> {
+        match &mut self.fuse {
+            Some(0) => Err(Dead("killed".into())),
+            Some(n) => {
+                *n -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// True once nothing is left to do.
+    fn live(&mut self, life: &mut Life) -> Result<(), Dead> {
+        let mut idle_cuts = 0;
+        loop {
+            life.driver.poll(std::time::Duration::ZERO).map_err(|e| Dead(e.to_string()))?;
+            self.spark()?;
+            for _ in 0..1 + self.rng.below(40) {
+                self.act(life);
+                let more = life.driver.cut(self.wall).map_err(|e| Dead(e.to_string()))?;
+                if !more && life.driver.all_at_end() {
+                    self.wall = self.wall + Span::seconds(1 + self.rng.below(30) as i64);
+                    idle_cuts += 1;
+                }
+            }
+            self.spark()?;
+            self.commit(life)?;
+            self.store(life)?;
+            if idle_cuts > 60 {
+                break;
+            }
+        }
+        life.driver.finish().map_err(|e| Dead(e.to_string()))?;
+        self.spark()?;
+        self.commit(life)?;
+        if self.rng.one_in(2) {
+            life.driver.last_checkpoint().map_err(|e| Dead(e.to_string()))?;
+            self.commit(life)?;
+        }
+        while life.spool.figures().waiting_ticks > 0 {
+            self.store(life)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody acknowledges an alert.
+    fn act(&mut self, life: &Life) {
+        let held: Vec<_> = life.driver.lane.core.book().iter().map(|a| (a.id, a.version)).collect();
+        if held.is_empty() || !self.rng.one_in(30) {
+            return;
+        }
+        let (alert, version) = held[self.rng.below(held.len() as u64) as usize];
+        let by = format!("operator {}", self.rng.below(1 << 40));
+        let (answer, answered) = oneshot::channel();
+        let request = ActionRequest { alert, version, by: by.clone(), note: String::new(), act: Act::Acknowledge, answer };
+        if life.actions.try_send(request).is_ok() {
+            self.waiting.push((by, answered));
+        }
+    }
+
+    fn commit(&mut self, life: &mut Life) -> Result<(), Dead> {
+        let Some(mut batch) = life.batch() else { return Ok(()) };
+        for step in Step::ALL {
+            if step == Step::Journal {
+                let early = self.waiting.iter_mut().any(|(_, a)| a.try_recv().is_ok());
+                assert!(!early, "D2: an answer left before its tick was journaled");
+            }
+            life.commit_step(step, &mut batch)?;
+            if step == Step::Show {
+                for (by, mut answered) in std::mem::take(&mut self.waiting) {
+                    match answered.try_recv() {
+                        Ok(ActionAnswer::Done(_)) => drop(self.left.done.insert(by)),
+                        Ok(_) => {}
+                        Err(_) => self.waiting.push((by, answered)),
+                    }
+                }
+            }
+            self.spark()?;
+        }
+        Ok(())
+    }
+
+    /// Moves a batch from the spool to the store.
+    fn store(&mut self, life: &mut Life) -> Result<(), Dead> {
+        let rows = 1 + self.rng.below(400) as usize;
+        let Some(batch) = life.spool.take(rows, 1 << 20).map_err(|e| Dead(e.to_string()))? else { return Ok(()) };
+        assert!(Some(batch.first) > self.left.acked, "D3: tick {} was acknowledged before, {:?}", batch.first, self.left.acked);
+        self.spark()?;
+        self.site.runtime.block_on(life.store.write(batch.last, batch.lines.clone())).map_err(|e| Dead(e.to_string()))?;
+        self.left.writes.push((batch.first, batch.last, batch.lines));
+        self.spark()?;
+        life.spool.ack(batch.last).map_err(|e| Dead(e.to_string()))?;
+        self.left.acked = Some(batch.last);
+        self.spark()
+    }
+
+    fn run(&mut self) -> Life {
+        for _ in 0..200 {
+            let kills = self.left.kills;
+            self.fuse = (kills < 6).then(|| 1 + self.rng.below(if kills < 3 { 40 } else { 120 }));
+            if self.fuse.is_some() {
+                self.site.arm(&mut self.rng);
+            }
+            let mut life = self.site.start().ok();
+            let lived = life.as_mut().map_or_else(|| Err(Dead("while it started".into())), |life| self.live(life));
+            if let (Ok(()), Some(life)) = (&lived, life.take_if(|_| lived.is_ok())) {
+                let diverged = life.telemetry.render().lines().find(|l| l.starts_with("ioc_diverged_ticks_total")).map(str::to_owned);
+                assert!(diverged.is_some_and(|d| d.ends_with(" 0")), "recovery arrives at the journaled changes");
+                return life;
+            }
+            self.left.kills += 1;
+            // who waited for an answer hears nothing: the action was not said to be done
+            self.waiting.clear();
+            self.wall = self.wall.max(self.end);
+            self.site.kill(life, &mut self.rng);
+        }
+        panic!("the schedule does not come to an end")
+    }
+}
+
+/// What a run gives when the journaled ticks are fed to a fresh lane.
+struct Fed {
+    lines: BTreeMap<u64, Vec<u8>>,
+    refused: BTreeSet<(u32, u64)>,
+    rows: Vec<Row>,
+    handled: Vec<HandlingChange>,
+}
+
+fn feed_journal(site: &Site, setup: &Arc<Setup>, log: &Records) -> Fed {
+    let formats = LineFormats::new(&setup.pipelines);
+    let mut lane = Lane::new(setup.clone());
+    let mut fed = Fed { lines: BTreeMap::new(), refused: BTreeSet::new(), rows: Vec::new(), handled: Vec::new() };
+    for (number, entry) in (0..).zip(site.journal().ticks_from(0)) {
+        let entry = entry.unwrap();
+        assert_eq!(entry.tick.number, number, "ticks have no hole");
+        let effects = feed(&mut lane, log, &entry.tick);
+        assert_eq!(effects.changes, entry.alerts, "R3, History: alert changes of tick {number}");
+        assert_eq!(effects.handled, entry.handling, "R3, History: handling of tick {number}");
+        fed.refused.extend(effects.rejected.iter().map(|(p, r)| (*p, r.offset)));
+        fed.handled.extend(effects.handled);
+        if !effects.rows.is_empty() {
+            let lines = fed.lines.entry(number).or_default();
+            effects.rows.iter().for_each(|r| drop(formats.render(r, lines)));
+            fed.rows.extend(effects.rows);
+        }
+    }
+    fed
+}
+
+fn stored(setup: &Setup, rows: &[Row]) -> BTreeMap<String, StoredRow> {
+    let formats = LineFormats::new(&setup.pipelines);
+    let mut last = BTreeMap::new();
+    for row in rows {
+        let mut line = Vec::new();
+        formats.render(row, &mut line);
+        let row = parse_line(line.strip_suffix(b"\n").unwrap()).unwrap();
+        last.insert(format!("{} {:?} {}", row.measurement, row.tags, row.start.0), row);
+    }
+    last
+}
+
+/// Values of the run that was never stopped, in quite other ticks.
+fn uncut(setup: &Arc<Setup>, log: &Records) -> BTreeMap<String, StoredRow> {
+    let mut lane = Lane::new(setup.clone());
+    let tick = |number, finished| Tick {
+        number,
+        time: end_of(log),
+        partitions: log.iter().map(|p| PartitionTick { end: p.len() as u64, read_time: None, unreadable: false, finished }).collect(),
+        ..Tick::default()
+    };
+    let mut rows = feed(&mut lane, log, &tick(0, false)).rows;
+    rows.extend(feed(&mut lane, log, &tick(1, true)).rows);
+    stored(setup, &rows)
+}
+
+fn schedule(seed: u64) {
+    let log = records(seed % 7);
+    let definitions = definitions(&sets::files());
+    let setup = compiled(&definitions, Some(MAX_BEHIND));
+    let mut site = Site::new(&log, definitions);
+    let end = end_of(&log);
+    let rng = Rng(seed * 0x9E37_79B9 + 77);
+    let mut schedule = Schedule { site: &mut site, rng, left: Left::default(), wall: end, end, waiting: Vec::new(), fuse: None };
+    let life = schedule.run();
+    let left = schedule.left;
+    assert!(left.kills >= 3, "seed {seed}: {} kills", left.kills);
+    let fed = feed_journal(&site, &setup, &log);
+
+    // History: the rows of every journaled tick left, in their order and with their bytes
+    let mut seen = BTreeSet::new();
+    for (first, last, lines) in &left.writes {
+        let ticks = fed.lines.range(*first..=*last);
+        assert_eq!(
+            String::from_utf8_lossy(&ticks.clone().flat_map(|(_, l)| l.clone()).collect::<Vec<u8>>()),
+            String::from_utf8_lossy(lines),
+            "seed {seed}: ticks {first} to {last}"
+        );
+        seen.extend(ticks.map(|(n, _)| *n));
+    }
+    assert_eq!(seen, fed.lines.keys().copied().collect(), "seed {seed}: nothing is lost");
+    // what an operator was told is done is in the journal, once
+    for by in &left.done {
+        let of = fed.handled.iter().filter(|h| h.action.by == *by && h.refused.is_none()).count();
+        assert_eq!(of, 1, "seed {seed}: {by}");
+    }
+    // D5: every refused record is kept once
+    let names: BTreeSet<(u32, u64)> =
+        life.gate.rejected.list(10_000, None).unwrap().iter().map(|k| (k.partition as u32, k.offset)).collect();
+    assert_eq!(names, fed.refused, "seed {seed}: refused records");
+    assert!(!names.is_empty());
+
+    // Values: the store holds the newest revision of every row, and what the uncut run says of it
+    let newest = stored(&setup, &fed.rows);
+    let mut held = BTreeMap::new();
+    for window in setup.pipelines.iter().flat_map(|p| &p.windows) {
+        let rows = site.runtime.block_on(life.store.rows(&window.measurement, end - Span::days(2), end + Span::days(2))).unwrap();
+        held.extend(rows.into_iter().map(|r| (format!("{} {:?} {}", r.measurement, r.tags, r.start.0), r)));
+    }
+    assert_eq!(held.keys().collect::<Vec<_>>(), newest.keys().collect::<Vec<_>>(), "seed {seed}: rows of the store");
+    for (name, row) in &newest {
+        assert_eq!(
+            (held[name].canonical(), held[name].revision, held[name].state),
+            (row.canonical(), row.revision, row.state),
+            "seed {seed}: {name}"
+        );
+    }
+    let canonical = |rows: &BTreeMap<String, StoredRow>| rows.values().map(StoredRow::canonical).collect::<Vec<_>>();
+    assert_eq!(canonical(&held), canonical(&uncut(&setup, &log)), "seed {seed}: R3, Values");
+    drop(life);
+}
+
+/// D1, D2, D3, R3: killed between any two steps (read, cut to merge, journal, screens, spool, its fsync, refused records, checkpoint, store,
+/// acknowledgement), in the middle of a write, and while recovering: nothing lost, nothing counted or said twice.
+#[test]
+fn d1_d2_d3_killed_anywhere_first_half() {
+    (0..25).for_each(schedule);
+}
+
+#[test]
+fn d1_d2_d3_killed_anywhere_second_half() {
+    (25..50).for_each(schedule);
+}
+
+/// D5: what was refused is told again by recovery: killed after the journal, before it was kept.
+#[test]
+fn d5_refused_records_survive_a_kill() {
+    let log = records(3);
+    let mut site = Site::new(&log, definitions(&sets::files()));
+    let mut life = site.start().unwrap();
+    life.driver.poll(std::time::Duration::ZERO).unwrap();
+    for _ in 0..50 {
+        life.driver.cut(end_of(&log)).unwrap();
+    }
+    let mut batch = life.batch().unwrap();
+    life.commit_step(Step::Journal, &mut batch).unwrap();
+    assert!(life.gate.rejected.list(1000, None).unwrap().is_empty());
+    site.kill(Some(life), &mut Rng(5));
+    let life = site.start().unwrap();
+    let kept = life.gate.rejected.list(1000, None).unwrap().len();
+    let fed = feed_journal(&site, &life.driver.lane.setup, &log);
+    assert!(kept > 0 && kept == fed.refused.len());
+    assert_eq!(RejectedStore::open(&site.data()).unwrap().list(1000, None).unwrap().len(), kept);
+}
