@@ -35,9 +35,11 @@ test-browser: ## an operator's minutes in headless Chromium against the demo; sc
 	cargo build --locked
 	dashboard/e2e/run
 
-mutants: ## breaks the program in named ways, one by one; each must turn the test of its contract red
-	@.ci/needs
-	tests/mutants/run
+mutants: ## breaks the program in named ways, one by one; each must turn the test of its contract red (about 25 min)
+	@.ci/needs services
+	tests/services/services up
+	env $$(tests/services/services env) tests/mutants/run --services ; \
+	  code=$$?; tests/services/services down; exit $$code
 
 lint: ## format, clippy, types, shell, docker-compose.yml
 	@.ci/needs lint
