@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -217,21 +220,41 @@ type Request<T> = (u64, TickTime, T, oneshot::Sender<Result<Written, CheckpointE
 pub struct CheckpointThread<T> {
     queue: Option<mpsc::Sender<Request<T>>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    cost: CheckpointCost,
+}
+
+/// What the last checkpoint took, for who decides when the next is due (D1: at most 2 % of one processor's time).
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointCost(Arc<AtomicU64>);
+
+impl CheckpointCost {
+    /// How long after the last one's beginning the next may begin: 50 times what it took.
+    pub fn interval(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed)) * 50
+    }
 }
 
 impl<T: Serialize + Send + 'static> CheckpointThread<T> {
     pub fn start(checkpoints: Checkpoints) -> Result<CheckpointThread<T>, CheckpointError> {
         let (queue, mut requests) = mpsc::channel::<Request<T>>(1);
         let folder = checkpoints.folder.clone();
+        let cost = CheckpointCost::default();
+        let told = cost.clone();
         let run = move || {
             while let Some((tick, time, body, answer)) = requests.blocking_recv() {
+                let began = Instant::now();
                 let written = checkpoints.write(tick, time, &body);
                 drop(body);
+                told.0.store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
                 let _ = answer.send(written);
             }
         };
         let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(run).in_file(&folder, "start the thread")?;
-        Ok(CheckpointThread { queue: Some(queue), thread: Some(thread) })
+        Ok(CheckpointThread { queue: Some(queue), thread: Some(thread), cost })
+    }
+
+    pub fn cost(&self) -> &CheckpointCost {
+        &self.cost
     }
 
     /// Hands a state over. `Err` gives it back while an earlier one still waits: the interval stretches (D1).

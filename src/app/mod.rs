@@ -404,12 +404,15 @@ impl Engine {
         (checkpoints, rejected): (Checkpoints, RejectedStore),
         (number, notes, configuration): (u64, Vec<Note>, Option<crate::journal::Configuration>),
     ) -> anyhow::Result<()> {
+        let kept = checkpoints.clone();
+        let checkpoints = CheckpointThread::start(checkpoints)?;
+        let checkpoint = CheckpointClock::new(checkpoints.cost().clone());
         let gate = Gate {
             journal: self.journal,
             spool: self.spool,
             rejected,
-            keeping: Keeping { checkpoints: checkpoints.clone(), log: Span::days(i64::from(self.settings.log_days)), last: None },
-            checkpoints: CheckpointThread::start(checkpoints)?,
+            keeping: Keeping { checkpoints: kept, log: Span::days(i64::from(self.settings.log_days)), last: None },
+            checkpoints,
             views: self.views,
             hub: self.hub,
             runtime: self.runtime,
@@ -434,7 +437,7 @@ impl Engine {
             definitions: self.definitions.version(),
             notes,
             configuration,
-            checkpoint: CheckpointClock::default(),
+            checkpoint,
             reported: None,
         };
         let driven = driver.run();

@@ -202,10 +202,9 @@ impl Sink for Out<'_> {
     }
 
     fn wants_checkpoint(&mut self, time: Timestamp) -> bool {
-        if self.checkpoints.is_none() {
-            return false;
-        }
-        let due = self.checkpointed.is_none_or(|(at, wall)| time - at >= Span::minutes(1) && wall.elapsed() >= Duration::from_secs(1));
+        let Some(thread) = &self.checkpoints else { return false };
+        let least = thread.cost().interval().max(Duration::from_secs(1));
+        let due = self.checkpointed.is_none_or(|(at, wall)| time - at >= Span::minutes(1) && wall.elapsed() >= least);
         if due {
             self.checkpointed = Some((time, Instant::now()));
         }

@@ -16,6 +16,7 @@ pub mod gate;
 mod recorded;
 pub mod recover;
 
+use crate::checkpoint::CheckpointCost;
 use crate::engine::collect::{Body, Record};
 use crate::engine::lane::{Effects, Lane};
 use crate::engine::{Action, HandlingChange, Key, PartitionTick, Refusal, Row, Tick};
@@ -119,12 +120,18 @@ pub struct Driver {
 pub struct CheckpointClock {
     tick_time: Option<Timestamp>,
     wall: Option<Instant>,
+    cost: CheckpointCost,
 }
 
 impl CheckpointClock {
+    /// `cost` is that of the thread that writes them: the interval stretches with it.
+    pub fn new(cost: CheckpointCost) -> CheckpointClock {
+        CheckpointClock { cost, ..CheckpointClock::default() }
+    }
+
     fn due(&mut self, time: Timestamp) -> bool {
         let since = *self.tick_time.get_or_insert(time);
-        let due = time - since >= CHECKPOINT_EVERY && self.wall.is_none_or(|w| w.elapsed() >= CHECKPOINT_AT_MOST);
+        let due = time - since >= CHECKPOINT_EVERY && self.wall.is_none_or(|w| w.elapsed() >= CHECKPOINT_AT_MOST.max(self.cost.interval()));
         if due {
             self.tick_time = Some(time);
             self.wall = Some(Instant::now());

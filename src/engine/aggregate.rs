@@ -76,12 +76,17 @@ pub enum Column {
 
 impl Column {
     pub fn new(kind: AccumulatorKind) -> Column {
+        Column::with_room(kind, 0)
+    }
+
+    /// With memory for so many entries.
+    pub fn with_room(kind: AccumulatorKind, entries: usize) -> Column {
         match kind {
-            AccumulatorKind::Count => Column::Count(Vec::new()),
-            AccumulatorKind::Stats => Column::Stats(Vec::new()),
-            AccumulatorKind::First => Column::First(Vec::new()),
-            AccumulatorKind::Last => Column::Last(Vec::new()),
-            AccumulatorKind::Values => Column::Values(Vec::new()),
+            AccumulatorKind::Count => Column::Count(Vec::with_capacity(entries)),
+            AccumulatorKind::Stats => Column::Stats(Vec::with_capacity(entries)),
+            AccumulatorKind::First => Column::First(Vec::with_capacity(entries)),
+            AccumulatorKind::Last => Column::Last(Vec::with_capacity(entries)),
+            AccumulatorKind::Values => Column::Values(Vec::with_capacity(entries)),
         }
     }
 

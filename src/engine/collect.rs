@@ -144,11 +144,32 @@ pub struct PartWindow {
     /// By window end: numbers of the registered sources heard.
     pub(super) heard: BTreeMap<Timestamp, BTreeSet<u32>>,
     spare: Vec<OpenWindow>,
+    /// The window that was asked for last: `[start, end)`.
+    around: (Timestamp, Timestamp),
 }
 
 impl PartWindow {
     pub(super) fn new(spec: &WindowSpec) -> PartWindow {
-        PartWindow { keys: LocalKeys::new(spec.tags.len()), announced: 0, open: Vec::new(), heard: BTreeMap::new(), spare: Vec::new() }
+        PartWindow {
+            keys: LocalKeys::new(spec.tags.len()),
+            announced: 0,
+            open: Vec::new(),
+            heard: BTreeMap::new(),
+            spare: Vec::new(),
+            around: (Timestamp::MAX, Timestamp::MIN),
+        }
+    }
+
+    /// The window that holds `time`, mostly the one that held the event before.
+    #[inline]
+    fn bounds(&mut self, spec: &WindowSpec, time: Timestamp) -> (Timestamp, Timestamp) {
+        let (start, end) = self.around;
+        if start <= time && time < end {
+            return (start, end);
+        }
+        let start = spec.alignment.start_of(time);
+        self.around = (start, spec.alignment.end_of(start));
+        self.around
     }
 }
 
@@ -281,9 +302,9 @@ impl Collector {
         let accepted_at = *readable + (now.unwrap_or(before).min(*tick) - before).max(Span::ZERO);
         let mut taking =
             Taking { setup, event: &event, record: &record, source, partition: *partition, now: *tick, area: None, late, key_scratch };
-        let wanting = setup.wanting(event.kind);
+        let mut wanting = setup.wanting(event.kind).iter().peekable();
         for (index, part) in parts.iter_mut().enumerate() {
-            let verdict = match wanting.iter().find(|w| w.pipeline == index) {
+            let verdict = match wanting.next_if(|w| w.pipeline == index) {
                 Some(w) => taking.judge(index, &setup.pipelines[index].types[w.plan], part),
                 None => Verdict::Unwanted,
             };
@@ -420,8 +441,7 @@ impl Taking<'_, '_> {
             if !wants(&input.filter, &slots) {
                 continue;
             }
-            let start = spec.alignment.start_of(time);
-            let end = spec.alignment.end_of(start);
+            let (start, end) = part.windows[w].bounds(spec, time);
             let delayed = self.record.broker_time.is_some_and(|b| b >= end + timing.max_delay);
             wanted.push((w, start, end, too_old || delayed || watermark >= end + timing.lateness));
         }
@@ -495,7 +515,7 @@ impl Taking<'_, '_> {
             }
         }
         let window = &mut part.windows[w];
-        let key = match window.keys.find(&atoms) {
+        let key = match window.keys.find(self.source, &atoms) {
             Some(key) => key,
             None if window.keys.keys.len() >= MAX_KEYS => return false,
             None => {

@@ -88,8 +88,20 @@ impl Seen {
     /// Remembers an event that was found new.
     #[inline]
     pub fn remember(&mut self, mark: Mark, time: Timestamp) {
-        let slice = self.slices.entry(time.0.div_euclid(self.width)).or_default();
+        let number = time.0.div_euclid(self.width);
+        let slice = match self.slices.get_mut(&number) {
+            Some(slice) => slice,
+            None => self.open(number),
+        };
         slice.insert_unique(mark.id, Entry { id: mark.id, id_more: mark.id_more, data: mark.data, time }, |e| e.id);
+    }
+
+    /// A newest slice will hold about as many as the fullest one.
+    #[cold]
+    fn open(&mut self, number: i64) -> &mut HashTable<Entry> {
+        let newest = self.slices.last_key_value().is_none_or(|(last, _)| number > *last);
+        let room = if newest { self.slices.values().map(HashTable::len).max().unwrap_or(0) } else { 0 };
+        self.slices.entry(number).or_insert_with(|| HashTable::with_capacity(room))
     }
 
     /// Drops the slices whose every entry has passed.

@@ -18,24 +18,60 @@ use std::sync::Arc;
 /// Text → number.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
-    table: HashTable<u32>,
+    table: HashTable<Known>,
     texts: Vec<Box<str>>,
     hasher: FixedState,
+}
+
+/// A text's number beside what tells it from others, so that a short one is found without following a pointer.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    ends: Ends,
+    number: u32,
+}
+
+/// Length and the first and last eight bytes: the whole text where it has at most 16.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Ends {
+    first: u64,
+    last: u64,
+    length: u32,
+}
+
+impl Ends {
+    const WHOLE: u32 = 16;
+
+    #[inline]
+    fn of(text: &str) -> Ends {
+        let bytes = text.as_bytes();
+        let length = bytes.len() as u32;
+        if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            return Ends { first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last), length };
+        }
+        let first = bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        Ends { first, last: 0, length }
+    }
 }
 
 impl Texts {
     #[inline]
     pub fn intern(&mut self, text: &str) -> u32 {
         let hash = self.hasher.hash_one(text.as_bytes());
-        let texts = &self.texts;
-        if let Some(n) = self.table.find(hash, |n| *texts[*n as usize] == *text) {
-            return *n;
+        let (ends, texts) = (Ends::of(text), &self.texts);
+        let same = |known: &Known| known.ends == ends && (ends.length <= Ends::WHOLE || *texts[known.number as usize] == *text);
+        match self.table.find(hash, same) {
+            Some(known) => known.number,
+            None => self.add(text, hash, ends),
         }
-        let n = self.texts.len() as u32;
+    }
+
+    #[cold]
+    fn add(&mut self, text: &str, hash: u64, ends: Ends) -> u32 {
+        let number = self.texts.len() as u32;
         self.texts.push(text.into());
         let (texts, hasher) = (&self.texts, &self.hasher);
-        self.table.insert_unique(hash, n, |n| hasher.hash_one(texts[*n as usize].as_bytes()));
-        n
+        self.table.insert_unique(hash, Known { ends, number }, |known| hasher.hash_one(texts[known.number as usize].as_bytes()));
+        number
     }
 
     pub fn text(&self, n: u32) -> &str {
@@ -62,12 +98,17 @@ pub struct LocalKeys {
     table: HashTable<u32>,
     atoms: Vec<u32>,
     pub keys: Vec<Arc<Key>>,
+    /// By source: the key its last event had. Most sources keep to one, which is then found without a search.
+    recent: Vec<u32>,
     hasher: FixedState,
 }
 
+const NONE: u32 = u32::MAX;
+
 impl LocalKeys {
     pub fn new(width: usize) -> LocalKeys {
-        LocalKeys { width, table: HashTable::new(), atoms: Vec::new(), keys: Vec::new(), hasher: FixedState::with_seed(7) }
+        let hasher = FixedState::with_seed(7);
+        LocalKeys { width, table: HashTable::new(), atoms: Vec::new(), keys: Vec::new(), recent: Vec::new(), hasher }
     }
 
     #[inline]
@@ -80,10 +121,26 @@ impl LocalKeys {
         &self.atoms
     }
 
+    /// Compared one by one: keys are short, and a call would cost more.
     #[inline]
-    pub fn find(&self, atoms: &[u32]) -> Option<u32> {
-        let (all, width) = (&self.atoms, self.width);
-        self.table.find(Self::hash(&self.hasher, atoms), |n| all[*n as usize * width..][..width] == *atoms).copied()
+    fn is(&self, key: u32, atoms: &[u32]) -> bool {
+        let from = key as usize * self.width;
+        self.atoms.get(from..from + self.width).is_some_and(|known| known.iter().zip(atoms).all(|(a, b)| a == b))
+    }
+
+    /// The key of these atoms, of an event of this source.
+    #[inline]
+    pub fn find(&mut self, source: u32, atoms: &[u32]) -> Option<u32> {
+        let recent = self.recent.get(source as usize).copied().unwrap_or(NONE);
+        if recent != NONE && self.is(recent, atoms) {
+            return Some(recent);
+        }
+        let found = self.table.find(Self::hash(&self.hasher, atoms), |n| self.is(*n, atoms)).copied()?;
+        if self.recent.len() <= source as usize {
+            self.recent.resize(source as usize + 1, NONE);
+        }
+        self.recent[source as usize] = found;
+        Some(found)
     }
 
     pub fn insert(&mut self, atoms: &[u32], key: Arc<Key>) -> u32 {

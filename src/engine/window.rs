@@ -130,7 +130,9 @@ impl OpenWindow {
         let hollow = OpenWindow::restore(OpenWindowState::default());
         let mut used = std::mem::replace(self, hollow);
         if used.columns.len() != spec.accumulators.len() {
-            used.columns = spec.accumulators.iter().map(|k| Column::new(*k)).collect();
+            // the next window will hold about as many
+            let room = used.keys.len() + used.keys.len() / 16;
+            used.columns = spec.accumulators.iter().map(|k| Column::with_room(*k, room)).collect();
         }
         used
     }

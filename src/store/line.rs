@@ -80,10 +80,14 @@ impl LineFormat {
                 push_field(name, FieldValue::Int(i64::from(number)), out);
             }
         }
-        push_field(b"revision=", FieldValue::Int(i64::from(row.revision)), out);
-        out.extend_from_slice(b"state=\"");
-        out.extend_from_slice(row.state.name().as_bytes());
-        out.extend_from_slice(b"\" ");
+        if row.revision == 0 && row.state == RowState::Final {
+            out.extend_from_slice(b"revision=0i,state=\"final\" ");
+        } else {
+            push_field(b"revision=", FieldValue::Int(i64::from(row.revision)), out);
+            out.extend_from_slice(b"state=\"");
+            out.extend_from_slice(row.state.name().as_bytes());
+            out.extend_from_slice(b"\" ");
+        }
         out.extend_from_slice(itoa::Buffer::new().format(row.start.0).as_bytes());
         out.push(b'\n');
         left_out
@@ -134,14 +138,52 @@ pub fn push_float(x: f64, out: &mut Vec<u8>) {
         out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
         return;
     }
+    if push_thousandths(x, out) {
+        return;
+    }
     let mut buffer = ryu::Buffer::new();
     let text = buffer.format_finite(x);
     out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
 }
 
+/// Sensors' numbers have few digits. A decimal of at most 15 digits names one double only, so the first that reads back to `x` is the
+/// shortest text.
+#[inline]
+fn push_thousandths(x: f64, out: &mut Vec<u8>) -> bool {
+    let size = x.abs();
+    if !(1e-3..1e11).contains(&size) {
+        return false;
+    }
+    let thousandths = (size * 1000.0 + 0.5) as u64;
+    if thousandths as f64 / 1000.0 != size {
+        return false;
+    }
+    if x < 0.0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(thousandths / 1000).as_bytes());
+    let rest = (thousandths % 1000) as u32;
+    let digits = [b'.', b'0' + (rest / 100) as u8, b'0' + (rest / 10 % 10) as u8, b'0' + (rest % 10) as u8];
+    let length = digits.iter().rposition(|d| *d != b'0').map_or(0, |last| last + 1);
+    out.extend_from_slice(&digits[..length]);
+    true
+}
+
+/// Bytes for which a tag is not written as it is.
+static SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let bytes = *b",= \\\n\r";
+    let mut i = 0;
+    while i < bytes.len() {
+        special[bytes[i] as usize] = true;
+        i += 1;
+    }
+    special
+};
+
 #[inline]
 fn push_tag(value: &str, out: &mut Vec<u8>) {
-    if value.bytes().any(|b| matches!(b, b',' | b'=' | b' ' | b'\\' | b'\n' | b'\r')) {
+    if value.bytes().fold(false, |special, b| special | SPECIAL[usize::from(b)]) {
         escape(stored_tag(value).as_bytes(), b",= ", out);
     } else {
         out.extend_from_slice(value.as_bytes());

@@ -61,6 +61,14 @@ fn floats_are_the_shortest_and_never_infinite() {
         assert_eq!(std::str::from_utf8(&out).unwrap(), text);
         assert_eq!(text.parse::<f64>().unwrap().to_bits(), x.to_bits());
     }
+    for n in (-2_000_000..2_000_000).step_by(7) {
+        for x in [n as f64 / 1000.0, (n as f64 / 1000.0).next_up(), n as f64 / 8192.0, n as f64 * 1e-6, n as f64 * 99_999.875] {
+            let mut out = Vec::new();
+            push_float(x, &mut out);
+            let mut shortest = ryu::Buffer::new();
+            assert_eq!(std::str::from_utf8(&out).unwrap(), shortest.format(x).trim_end_matches(".0"));
+        }
+    }
     let r = row(&["a"], vec![FieldValue::Float(f64::NAN), FieldValue::Float(f64::INFINITY), FieldValue::Float(1.5)]);
     let mut out = Vec::new();
     assert_eq!(LineFormat::of("traffic_loop", &["t"], ["x", "y", "z"]).render(&r, &mut out), 2);

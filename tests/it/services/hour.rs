@@ -124,8 +124,9 @@ fn feed_again(site: &Site) -> Vec<u8> {
     let mut reader = Reader::new(Kind::Kafka(Box::new(opened)), &start.names).expect("a reader");
     let spool = Spool::open(Disk::Real, &site.folder().join("spool again"), 1 << 30).expect("a spool");
     let telemetry = Telemetry::default();
-    let refill = Refill { spool: &spool, telemetry: &telemetry };
-    let next = recover::feed(&mut start, &reading, &mut reader, &refill, &mut |_| ()).expect("all ticks are fed again");
+    let mut rejected = ioc::store::rejected::RejectedStore::open(&site.folder().join("empty")).expect("refused records have a file");
+    let mut refill = Refill { spool: &spool, telemetry: &telemetry, rejected: &mut rejected };
+    let next = recover::feed(&mut start, &reading, &mut reader, &mut refill, &mut |_| ()).expect("all ticks are fed again");
     assert_eq!(Some(next), journal.last_tick().map(|last| last + 1));
     assert!(telemetry.render().contains("\nioc_diverged_ticks_total 0\n"), "alert changes are those of the journal");
     let mut lines = Vec::new();
