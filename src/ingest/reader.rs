@@ -88,7 +88,9 @@ pub enum ReadError {
     Log(#[from] super::log::LogError),
     #[error(transparent)]
     Kafka(#[from] super::kafka::KafkaError),
-    #[error("partition {0} was read before and is not in the log any more; if its topic was removed on purpose, move the data folder away to begin anew")]
+    #[error(
+        "partition {0} was read before and is not in the log any more; if its topic was removed on purpose, move the data folder away to begin anew"
+    )]
     Gone(PartitionName),
 }
 

@@ -47,10 +47,13 @@ fn a_dead_influxdb_delays_no_alert_and_gets_every_row_once() {
         without(|| Killed::now("influxdb"), &mut alarm).await;
         until(LIMIT, "the rows are taken", async || app.spool().figures().waiting_ticks == 0).await;
         let before = metric(&app, "ioc_spool_waiting_bytes", "");
-        without(|| Frozen::now("influxdb"), async || {
-            alarm().await;
-            assert!(metric(&app, "ioc_spool_waiting_bytes", "") >= before);
-        })
+        without(
+            || Frozen::now("influxdb"),
+            async || {
+                alarm().await;
+                assert!(metric(&app, "ioc_spool_waiting_bytes", "") >= before);
+            },
+        )
         .await;
         delays.sort();
         eprintln!("{} alerts without InfluxDB: p50 {}, greatest {}", delays.len(), delays[delays.len() / 2], delays[delays.len() - 1]);
