@@ -3,10 +3,10 @@
 use crate::support::feed::{Log as Records, feed};
 use crate::support::site::{Dead, Life, Rng, Site, end_of, records};
 use crate::support::{compiled, definitions, sets};
+use ioc::definitions::Definitions;
 use ioc::driver::gate::Step;
 use ioc::engine::lane::Lane;
 use ioc::engine::setup::{MAX_BEHIND, Setup};
-use ioc::definitions::Definitions;
 use ioc::engine::{Act, AlertChange, ChangeReason, Condition, HandlingChange, PartitionTick, Tick};
 use ioc::server::scope::Scope;
 use ioc::server::{ActionAnswer, ActionRequest};
@@ -237,7 +237,16 @@ fn schedule(seed: u64, change: bool) {
     let mut site = Site::new(&log, definitions);
     let end = end_of(&log);
     let rng = Rng(seed * 0x9E37_79B9 + 77);
-    let mut schedule = Schedule { site: &mut site, rng, left: Left::default(), wall: end, end, waiting: Vec::new(), fuse: None, change: change.then(changed) };
+    let mut schedule = Schedule {
+        site: &mut site,
+        rng,
+        left: Left::default(),
+        wall: end,
+        end,
+        waiting: Vec::new(),
+        fuse: None,
+        change: change.then(changed),
+    };
     let life = schedule.run();
     let left = schedule.left;
     assert!(left.kills >= 3, "seed {seed}: {} kills", left.kills);
@@ -305,7 +314,8 @@ fn d1_d2_d3_killed_anywhere_second_half() {
 
 /// A window of `slow` and a rule of `quick` are others.
 fn changed() -> Definitions {
-    let (quick, slow) = (sets::QUICK.replace("when: high > 8", "when: high > 7"), sets::SLOW.replace("mid: p50(data.x)", "mid: p75(data.x)"));
+    let (quick, slow) =
+        (sets::QUICK.replace("when: high > 8", "when: high > 7"), sets::SLOW.replace("mid: p50(data.x)", "mid: p75(data.x)"));
     let mut files = sets::files();
     (files[0].1, files[1].1) = (&quick, &slow);
     definitions(&files)
@@ -356,7 +366,8 @@ fn d2_a_failing_journal_lets_nothing_out() {
         let told = answered.try_recv().unwrap();
         assert!(if fails { matches!(told, ActionAnswer::Failed(_)) } else { told == ActionAnswer::Unknown }, "{told:?}");
         let alerts = site.runtime.block_on(hub.alerts(whole())).unwrap();
-        let left = (alerts.is_empty(), spool.last_tick().is_none(), site.journal().bounds().unwrap().is_none(), site.checkpoints().is_empty());
+        let left =
+            (alerts.is_empty(), spool.last_tick().is_none(), site.journal().bounds().unwrap().is_none(), site.checkpoints().is_empty());
         assert_eq!(left, (fails, fails, fails, fails), "frames, rows, ticks, checkpoints");
     }
 }
