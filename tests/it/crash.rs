@@ -141,6 +141,7 @@ impl Schedule<'_> {
     }
 
     fn run(&mut self) -> Life {
+        let mut last = String::new();
         for _ in 0..200 {
             let kills = self.left.kills;
             self.fuse = (kills < 6).then(|| 1 + self.rng.below(if kills < 3 { 40 } else { 120 }));
@@ -155,6 +156,9 @@ impl Schedule<'_> {
                 return life;
             }
             self.left.kills += 1;
+            if let Err(Dead(why)) = lived {
+                last = why;
+            }
             if self.left.kills == 3
                 && let Some(definitions) = self.change.take()
             {
@@ -165,7 +169,7 @@ impl Schedule<'_> {
             self.wall = self.wall.max(self.end);
             self.site.kill(life, &mut self.rng);
         }
-        panic!("the schedule does not come to an end")
+        panic!("the schedule does not come to an end; the last death: {last}")
     }
 }
 
@@ -201,7 +205,7 @@ fn feed_journal(site: &Site, log: &Records) -> Fed {
         if !effects.rows.is_empty() {
             let lines = fed.lines.entry(number).or_default();
             let formats = LineFormats::new(&lane.setup.pipelines);
-            effects.rows.iter().for_each(|r| drop(formats.render(r, lines)));
+            effects.rows.iter().for_each(|r| _ = formats.render(r, lines));
         }
     }
     fed
@@ -226,7 +230,7 @@ fn uncut(setup: &Arc<Setup>, log: &Records) -> BTreeMap<String, StoredRow> {
     let mut rows = feed(&mut lane, log, &tick(0, false)).rows;
     rows.extend(feed(&mut lane, log, &tick(1, true)).rows);
     let (formats, mut lines) = (LineFormats::new(&setup.pipelines), Vec::new());
-    rows.iter().for_each(|r| drop(formats.render(r, &mut lines)));
+    rows.iter().for_each(|r| _ = formats.render(r, &mut lines));
     newest([&lines])
 }
 
@@ -397,7 +401,7 @@ fn d3_past_the_bound_rows_are_owed() {
     let mut life = site.start().unwrap();
     for _ in 0..40 {
         life.driver.poll(std::time::Duration::ZERO).unwrap();
-        (0..30).for_each(|_| drop(life.driver.cut(end_of(&log)).unwrap()));
+        (0..30).for_each(|_| _ = life.driver.cut(end_of(&log)).unwrap());
         life.commit_all().unwrap();
     }
     assert!(life.driver.all_at_end(), "a dead store stops nothing");

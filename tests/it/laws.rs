@@ -43,7 +43,7 @@ fn ticks(log: &Log, cuts: &Cuts) -> Vec<Tick> {
     let (mut time, mut out) = (T0, Vec::new());
     let mut push = |time: Timestamp, partitions: Vec<PartitionTick>| {
         let number = out.len() as u64;
-        out.push(Tick { number, time, live: number % 3 != 0, partitions, ..Tick::default() });
+        out.push(Tick { number, time, live: !number.is_multiple_of(3), partitions, ..Tick::default() });
     };
     let steps = cuts.steps.iter().copied().chain(std::iter::repeat((5, 20, 0)));
     for (at, (take, jump, dark)) in steps.take(200).enumerate() {

@@ -7,7 +7,7 @@ pub mod site;
 use ioc::definitions::Definitions;
 use ioc::engine::lane::Effects;
 use ioc::engine::setup::Setup;
-use ioc::engine::{AlertChange, Condition, FieldValue, Row, RowState};
+use ioc::engine::{AlertChange, Condition, FieldValue, Row};
 use ioc::time::{Span, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -118,8 +118,4 @@ fn condition(condition: Condition) -> &'static str {
         Condition::NoData => "no data",
         Condition::Resolved => "resolved",
     }
-}
-
-pub fn is_final(row: &Row) -> bool {
-    row.state == RowState::Final
 }
