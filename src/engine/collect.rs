@@ -300,8 +300,7 @@ impl Collector {
         // the record's own clock within the tick: however far apart ticks lie, idleness begins there
         let before = tick_time.unwrap_or(*tick);
         let accepted_at = *readable + (now.unwrap_or(before).min(*tick) - before).max(Span::ZERO);
-        let mut taking =
-            Taking { setup, event: &event, record: &record, source, partition: *partition, now: *tick, area: None, late, key_scratch };
+        let mut taking = Taking { setup, event: &event, record: &record, source, partition: *partition, area: None, late, key_scratch };
         let mut wanting = setup.wanting(event.kind).iter().peekable();
         for (index, part) in parts.iter_mut().enumerate() {
             let verdict = match wanting.next_if(|w| w.pipeline == index) {
@@ -367,6 +366,7 @@ impl Part {
             window.announced = window.keys.keys.len();
             let spare = &mut window.spare;
             window.open.retain_mut(|open| {
+                open.see(due.time);
                 let deadline = open.end + timing.out_of_orderness + timing.patience;
                 let read_past = due.at.read_time.is_some_and(|t| t >= open.end + timing.max_delay + Span::minutes(1));
                 let over = watermark >= open.end + timing.lateness || read_past || retired(index);
@@ -416,7 +416,6 @@ struct Taking<'a, 'e> {
     record: &'a Record<'a>,
     source: u32,
     partition: u32,
-    now: Timestamp,
     /// Located at the first pipeline that asks.
     area: Option<Option<AreaId>>,
     late: &'a mut Vec<Late>,
@@ -528,8 +527,8 @@ impl Taking<'_, '_> {
             Some(i) if window.open[i].start == start => i,
             before => {
                 let fresh = match window.spare.pop() {
-                    Some(used) => used.reuse(start, end, self.now),
-                    None => OpenWindow::new(spec, start, end, self.now),
+                    Some(used) => used.reuse(start, end),
+                    None => OpenWindow::new(spec, start, end),
                 };
                 let i = before.map_or(0, |i| i + 1);
                 window.open.insert(i, fresh);
