@@ -35,9 +35,11 @@ test-browser: ## an operator's minutes in headless Chromium against the demo; sc
 	cargo build --locked
 	dashboard/e2e/run
 
-mutants: ## breaks the program in named ways, one by one; each must turn the test of its contract red
-	@.ci/needs
-	tests/mutants/run
+mutants: ## breaks the program in named ways, one by one; each must turn the test of its contract red (about 25 min)
+	@.ci/needs services
+	tests/services/services up
+	env $$(tests/services/services env) tests/mutants/run --services ; \
+	  code=$$?; tests/services/services down; exit $$code
 
 lint: ## format, clippy, types, shell, docker-compose.yml
 	@.ci/needs lint
@@ -46,6 +48,7 @@ lint: ## format, clippy, types, shell, docker-compose.yml
 	cargo clippy --locked --all-targets --features services -- -D warnings
 	@$(MAKE) --no-print-directory dashboard/node_modules/.package-lock.json
 	cd dashboard && npm run lint
+	tests/mutants/run --applies
 	shellcheck .ci/needs .ci/run dashboard/e2e/run demo/kafka tests/services/services
 	tests/services/services compose-check
 

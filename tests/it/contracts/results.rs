@@ -65,6 +65,23 @@ fn r1_old_partials_again_are_harmless() {
     }
 }
 
+/// R1: floating sums are folded in partition order, whichever partition speaks first.
+#[test]
+fn r1_floats_fold_in_partition_order() {
+    assert_ne!((0.1f64 + 0.2 + 0.3).to_bits(), (0.3f64 + 0.2 + 0.1).to_bits(), "order is seen in these values");
+    let mean = (0.1 + 0.2 + 0.3) / 3.0;
+    for first in 0..3 {
+        let mut sim = minutes(3);
+        for p in [first, (first + 1) % 3, (first + 2) % 3] {
+            sim.event(p, "t.a", "a", s(10), json!({"x": [0.1, 0.2, 0.3][p]})).step(s(11));
+        }
+        for p in 0..3 {
+            sim.event(p, "t.a", "a", s(65), json!({}));
+        }
+        assert_eq!(sim.rows(s(65)), [format!("m,source=a 0 n=3i,x={mean} final r0")], "partition {first} first");
+    }
+}
+
 /// R2: revision counts publications after the first, early ones included; state says how it stands; a row equal to the last is not said again.
 #[test]
 fn r2_revision_and_state() {
