@@ -64,7 +64,7 @@ impl Schedule<'_> {
             for _ in 0..1 + self.rng.below(40) {
                 self.act(life);
                 let more = life.driver.cut(self.wall).map_err(|e| Dead(e.to_string()))?;
-                if !more && life.driver.all_at_end() {
+                if !more && life.driver.all_at_end() && !self.site.append(15) {
                     self.wall = self.wall + Span::seconds(1 + self.rng.below(30) as i64);
                     idle_cuts += 1;
                 }
@@ -230,12 +230,24 @@ fn uncut(setup: &Arc<Setup>, log: &Records) -> BTreeMap<String, StoredRow> {
     newest([&lines])
 }
 
-fn schedule(seed: u64, change: bool) {
-    let log = records(seed % 7);
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Live,
+    /// Definitions change on the way.
+    Changing,
+    /// The clock is event time; records come while the lane runs.
+    Recorded,
+}
+
+fn schedule(seed: u64, kind: Kind) {
+    let mut log = records(seed % 7);
     let definitions = definitions(&sets::files());
     let setup = compiled(&definitions, Some(MAX_BEHIND));
-    let mut site = Site::new(&log, definitions);
     let end = end_of(&log);
+    let mut site = if kind == Kind::Recorded { Site::recorded(&log, definitions) } else { Site::new(&log, definitions) };
+    if kind == Kind::Recorded {
+        log.iter_mut().flatten().for_each(|kept| kept.broker_time = None);
+    }
     let rng = Rng(seed * 0x9E37_79B9 + 77);
     let mut schedule = Schedule {
         site: &mut site,
@@ -245,7 +257,7 @@ fn schedule(seed: u64, change: bool) {
         end,
         waiting: Vec::new(),
         fuse: None,
-        change: change.then(changed),
+        change: (kind == Kind::Changing).then(changed),
     };
     let life = schedule.run();
     let left = schedule.left;
@@ -290,7 +302,7 @@ fn schedule(seed: u64, change: bool) {
             "seed {seed}: {name}"
         );
     }
-    if change {
+    if kind == Kind::Changing {
         let of_rule = |c: &&AlertChange| c.reason == Some(ChangeReason::RuleChanged);
         assert!(fed.retired > 0, "seed {seed}: D2: what changed was retired");
         assert!(fed.changes.iter().filter(of_rule).all(|c| matches!(c.to, Condition::Resolved | Condition::Inactive)));
@@ -304,12 +316,12 @@ fn schedule(seed: u64, change: bool) {
 /// acknowledgement), in the middle of a write, and while recovering: nothing lost, nothing counted or said twice.
 #[test]
 fn d1_d2_d3_killed_anywhere_first_half() {
-    (0..25).for_each(|seed| schedule(seed, false));
+    (0..25).for_each(|seed| schedule(seed, Kind::Live));
 }
 
 #[test]
 fn d1_d2_d3_killed_anywhere_second_half() {
-    (25..50).for_each(|seed| schedule(seed, false));
+    (25..50).for_each(|seed| schedule(seed, Kind::Live));
 }
 
 /// A window of `slow` and a rule of `quick` are others.
@@ -324,7 +336,13 @@ fn changed() -> Definitions {
 /// D2: definitions are input too: changed between two lives, recovery uses those of the time, and what changed ends in a tick of its own.
 #[test]
 fn d2_definitions_change_among_kills() {
-    (100..108).for_each(|seed| schedule(seed, true));
+    (100..108).for_each(|seed| schedule(seed, Kind::Changing));
+}
+
+/// R3, D2: a recorded lane too, whose topic is filled while it runs.
+#[test]
+fn r3_d2_a_recorded_lane_among_kills() {
+    (200..212).for_each(|seed| schedule(seed, Kind::Recorded));
 }
 
 /// Everything that is there, computed and not committed.
