@@ -213,12 +213,15 @@ fn make_topics(settings: &Settings) -> Result<(), CliError> {
 }
 
 fn feed_only(settings: &Settings, recording: &Arc<Recording>, by: Span) -> Result<(), CliError> {
+    use tokio::signal::unix::{SignalKind, signal};
     runtime()?.block_on(async {
         let doors = crate::app::open_kafka_door(settings)?;
         let feeder = Feeder { recording: recording.clone(), doors, stop: Arc::new(AtomicBool::new(false)), by, from: None };
+        let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         tokio::select! {
             fed = feeder.run() => Ok(fed?),
             _ = tokio::signal::ctrl_c() => Ok(()),
+            _ = term.recv() => Ok(()),
         }
     })
 }

@@ -10,6 +10,7 @@
 use super::{CliError, RunArgs, wiring};
 use crate::app::{App, Options};
 use crate::disk::database::DatabaseError;
+use crate::ingest::kafka::Clock as KafkaClock;
 use crate::ingest::topics as kafka_topics;
 use crate::settings::{LogKind, Settings};
 use crate::store::rejected::{Kept, RejectedStore};
@@ -29,9 +30,9 @@ pub enum TopicsCommand {
         /// Copies of each partition; the broker's default if left out.
         #[arg(long)]
         replication: Option<i32>,
-        /// Days that records are kept.
-        #[arg(long, default_value_t = 7)]
-        days: u32,
+        /// Days that records are kept; if left out 7, and without limit where the clock is the event's.
+        #[arg(long)]
+        days: Option<u32>,
     },
     /// Say of each topic whether ioc can read it.
     Check,
@@ -113,13 +114,15 @@ pub fn topics(settings: &Settings, command: TopicsCommand) -> Result<i32, CliErr
     let topics = crate::app::topic_settings(settings);
     match command {
         TopicsCommand::Create { names, partitions, replication, days } => {
-            let retention = Duration::from_secs(u64::from(days) * 86_400);
+            let kept = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+            // by their own times, recorded events would be deleted as they arrive
+            let default = |clock| if clock == KafkaClock::Broker { Some(kept(7)) } else { None };
             let plan = |t: &crate::ingest::kafka::TopicSettings| kafka_topics::TopicPlan {
                 name: t.name.clone(),
                 clock: t.clock,
                 partitions,
                 replication,
-                retention: Some(retention),
+                retention: days.map(kept).or(default(t.clock)),
             };
             let plans: Vec<_> = topics.iter().filter(|t| names.is_empty() || names.contains(&t.name)).map(plan).collect();
             for (name, made) in kafka_topics::create(&kafka, &plans).context("cannot make the topics")? {

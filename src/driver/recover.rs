@@ -136,7 +136,7 @@ pub fn feed(
 ) -> Result<u64, DriverError> {
     let mut formats = LineFormats::new(&start.lane.setup.pipelines);
     let mut next = start.next;
-    let mut known = Vec::new();
+    let mut log = Log { reader, known: Vec::new(), telemetry: refill.telemetry };
     for entry in journal.ticks_from(start.next) {
         let entry = entry?;
         if let Some(configuration) = &entry.configuration {
@@ -153,8 +153,8 @@ pub fn feed(
             Note::Lost { index, from, to, .. } => Some((*index as usize, *from, *to)),
             _ => None,
         };
-        known.extend(entry.notes.iter().filter_map(lost));
-        let effects = feed_tick(start, &entry, reader, &known)?;
+        log.known.extend(entry.notes.iter().filter_map(lost));
+        let effects = feed_tick(start, &entry, &mut log)?;
         if effects.diverged {
             tracing::error!(tick = entry.tick.number, "recomputation does not arrive at the journaled alert changes: diverged");
             refill.telemetry.diverged();
@@ -169,22 +169,29 @@ pub fn feed(
     refill.spool.sync().map_err(|e| DriverError::Gate(e.to_string()))?;
     let journaled = |l: &Lost| {
         let p = start.names.iter().position(|n| *n == l.partition);
-        known.iter().any(|(of, from, to)| Some(*of) == p && *from <= l.from && l.to <= *to)
+        log.known.iter().any(|(of, from, to)| Some(*of) == p && *from <= l.from && l.to <= *to)
     };
     let lost = std::mem::take(&mut start.lost);
     start.lost = lost.into_iter().filter(|l| !journaled(l)).collect();
     Ok(next)
 }
 
-/// `known`: (partition, from, to) that were lost at the time.
-fn feed_tick(start: &mut Start, entry: &JournalEntry, reader: &mut Reader, known: &[(usize, u64, u64)]) -> Result<Effects, DriverError> {
+/// What is read again.
+struct Log<'a> {
+    reader: &'a mut Reader,
+    /// (partition, from, to) that were lost at the time.
+    known: Vec<(usize, u64, u64)>,
+    telemetry: &'a Telemetry,
+}
+
+fn feed_tick(start: &mut Start, entry: &JournalEntry, log: &mut Log<'_>) -> Result<Effects, DriverError> {
     let tick = &entry.tick;
     start.lane.begin(tick.time, tick.partitions.len());
     for (p, at) in tick.partitions.iter().enumerate() {
         while start.lane.collectors[p].next_offset() < at.end {
             let next = start.lane.collectors[p].next_offset();
-            fill(start, reader, p, (next, at.end), known)?;
-            let buffer = reader.buffer(p);
+            fill(start, log, p, (next, at.end))?;
+            let buffer = log.reader.buffer(p);
             while buffer.front().is_some_and(|f| f.offset < at.end) {
                 let Some(fetched) = buffer.pop_front() else { break };
                 let _ = start.lane.take(p, record(&fetched), Timestamp::MAX);
@@ -195,14 +202,15 @@ fn feed_tick(start: &mut Start, entry: &JournalEntry, reader: &mut Reader, known
             }
         }
     }
-    for name in reader.partitions().iter().take(tick.partitions.len()).skip(start.names.len()) {
+    for name in log.reader.partitions().iter().take(tick.partitions.len()).skip(start.names.len()) {
         start.names.push(name.clone());
     }
     Ok(start.lane.close_told(tick, Some(&entry.alerts)))
 }
 
 /// Reads until the next record of `p` is at hand.
-fn fill(start: &mut Start, reader: &mut Reader, p: usize, (next, end): (u64, u64), known: &[(usize, u64, u64)]) -> Result<(), DriverError> {
+fn fill(start: &mut Start, log: &mut Log<'_>, p: usize, (next, end): (u64, u64)) -> Result<(), DriverError> {
+    let Log { reader, known, telemetry } = log;
     loop {
         if p < reader.partitions().len() {
             skip_taken(reader.buffer(p), next);
@@ -214,6 +222,7 @@ fn fill(start: &mut Start, reader: &mut Reader, p: usize, (next, end): (u64, u64
             return Err(DriverError::Stopped);
         }
         reader.poll(Duration::from_millis(50))?;
+        telemetry.set_log_trouble(reader.trouble());
         start.lost.extend(reader.take_lost());
         let Some(name) = reader.partitions().get(p) else { continue };
         let at_the_time = |offset: u64| known.iter().find(|(of, from, to)| *of == p && *from <= offset && offset < *to);

@@ -9,6 +9,8 @@
 //!
 //! Called by: lane (every driver goes through it).
 
+mod due;
+
 use super::aggregate::Edge;
 use super::completeness::reach;
 use super::counts::{PartCounts, Verdict};
@@ -23,6 +25,7 @@ use crate::geo::AreaId;
 use crate::pipeline::expr::{Inputs, Program, Value};
 use crate::pipeline::{KeySource, Pipeline, TypePlan, WindowInput, WindowSpec};
 use crate::time::{Span, Timestamp};
+use due::Due;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -337,75 +340,6 @@ impl Collector {
         let now = self.tick_time?;
         let parts = self.parts.iter().zip(&setup.pipelines);
         parts.filter_map(|(part, pipeline)| part.next_deadline(pipeline, now, self.readable)).min()
-    }
-}
-
-/// What a tick says to a part.
-struct Due<'a> {
-    before: Timestamp,
-    time: Timestamp,
-    at: &'a PartitionTick,
-    end_offset: u64,
-    readable: Span,
-}
-
-impl Part {
-    fn idle(&self, pipeline: &Pipeline, readable: Span) -> bool {
-        readable - self.accepted_at >= pipeline.timing.idle_after
-    }
-
-    fn close_tick(&mut self, pipeline: &Pipeline, due: &Due<'_>, retired: impl Fn(u16) -> bool) -> PartOutput {
-        let idle = self.idle(pipeline, due.readable);
-        let mut out = PartOutput { watermark: self.watermark, idle, heard: std::mem::take(&mut self.heard), ..PartOutput::default() };
-        let timing = &pipeline.timing;
-        let watermark = if due.at.finished { Timestamp::MAX } else { self.watermark.unwrap_or(Timestamp::MIN) };
-        for (index, (window, spec)) in self.windows.iter_mut().zip(&pipeline.windows).enumerate() {
-            let index = index as u16;
-            let fresh = window.keys.keys.iter().enumerate().skip(window.announced);
-            out.new_keys.extend(fresh.map(|(number, key)| (index, number as u32, key.clone())));
-            window.announced = window.keys.keys.len();
-            let spare = &mut window.spare;
-            window.open.retain_mut(|open| {
-                open.see(due.time);
-                let deadline = open.end + timing.out_of_orderness + timing.patience;
-                let read_past = due.at.read_time.is_some_and(|t| t >= open.end + timing.max_delay + Span::minutes(1));
-                let over = watermark >= open.end + timing.lateness || read_past || retired(index);
-                let early = spec.early.is_some_and(|e| due.time >= open.sent_at + e);
-                let passes = due.before < deadline && deadline <= due.time;
-                if open.has_changes() && (watermark >= open.end || idle || passes || early || over) {
-                    out.batches.push(open.take_partials(index, due.end_offset, due.time, over));
-                }
-                if over && spare.len() < 4 {
-                    spare.push(open.take_memory(spec));
-                }
-                !over
-            });
-            window.heard.retain(|end, _| {
-                let read_past = due.at.read_time.is_some_and(|t| t >= *end + timing.max_delay + Span::minutes(1));
-                watermark < *end + timing.lateness && !read_past
-            });
-        }
-        if let Some(watermark) = self.watermark {
-            self.seen.expire(watermark);
-        }
-        out
-    }
-
-    fn next_deadline(&self, pipeline: &Pipeline, now: Timestamp, readable: Span) -> Option<Timestamp> {
-        let timing = &pipeline.timing;
-        let idle_at = now + (self.accepted_at + timing.idle_after - readable);
-        // whoever is not idle yet will be: windows that wait for it fire then
-        let mut next = (idle_at > now).then_some(idle_at);
-        for (window, spec) in self.windows.iter().zip(&pipeline.windows) {
-            for open in window.open.iter().filter(|o| o.has_changes()) {
-                let deadline = open.end + timing.out_of_orderness + timing.patience;
-                let early = spec.early.map(|e| open.sent_at + e);
-                for at in [Some(deadline), early].into_iter().flatten().filter(|t| *t > now) {
-                    next = Some(next.map_or(at, |n| n.min(at)));
-                }
-            }
-        }
-        next
     }
 }
 

@@ -209,3 +209,27 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn a_kafka_that_does_not_answer_is_waited_for_and_a_refusal_is_an_error() {
+        let known = [PartitionName { topic: "t".into(), number: 0 }];
+        let tries = AtomicU32::new(0);
+        let open = move || match tries.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(KafkaError::Unreachable { brokers: "here".into(), detail: "nobody".into() }),
+            _ => Err(KafkaError::CreateTime { topic: "t".into(), found: "CreateTime".into() }),
+        };
+        let opening = Opening::start(&known, open).unwrap();
+        let mut reader = Reader::new(Kind::Opening(opening), &known).unwrap();
+        assert_eq!((reader.partitions(), reader.status(0)), (&known[..], PartitionStatus::default()));
+        reader.poll(Duration::from_secs(5)).unwrap();
+        assert!(reader.trouble().unwrap().contains("does not answer"), "{:?}", reader.trouble());
+        assert!(reader.buffer(0).is_empty());
+        let error = reader.poll(Duration::from_secs(5)).unwrap_err().to_string();
+        assert!(error.contains("ioc topics create t"), "{error}");
+    }
+}

@@ -55,7 +55,14 @@ impl KafkaError {
             | Code::ClusterAuthorizationFailed
             | Code::SaslAuthenticationFailed
             | Code::Authentication => KafkaError::Refused { brokers, what: what.to_string(), detail },
-            Code::OperationTimedOut
+            // brokers that are about to be there: a restart, an election
+            Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator
+            | Code::NetworkException
+            | Code::OperationTimedOut
             | Code::RequestTimedOut
             | Code::BrokerTransportFailure
             | Code::AllBrokersDown

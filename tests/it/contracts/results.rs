@@ -73,7 +73,7 @@ fn r1_floats_fold_in_partition_order() {
     for first in 0..3 {
         let mut sim = minutes(3);
         for p in [first, (first + 1) % 3, (first + 2) % 3] {
-            sim.event(p, "t.a", "a", s(10), json!({"x": [0.1, 0.2, 0.3][p]})).step(s(11));
+            sim.event(p, "t.a", "a", s(10), json!({"x": ([0.1, 0.2, 0.3][p])})).step(s(11));
         }
         for p in 0..3 {
             sim.event(p, "t.a", "a", s(65), json!({}));

@@ -65,8 +65,11 @@ async fn embedded() -> Vec<String> {
     (site.settings.log, site.settings.store) = (LogKind::Embedded, StoreKind::Embedded);
     let prepare = |doors: &Doors| {
         let Doors::Embedded(log) = doors else { anyhow::bail!("the embedded log is the log") };
-        let record =
-            |(key, event): &(String, Vec<u8>)| NewRecord { key: Some(key.clone().into()), value: event.clone().into(), ..NewRecord::default() };
+        let record = |(key, event): &(String, Vec<u8>)| NewRecord {
+            key: Some(key.clone().into()),
+            value: event.clone().into(),
+            ..NewRecord::default()
+        };
         for some in hour().chunks(5_000) {
             log.append_blocking(some.iter().map(record).collect())?;
         }

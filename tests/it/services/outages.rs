@@ -47,10 +47,13 @@ fn a_dead_influxdb_delays_no_alert_and_gets_every_row_once() {
         without(|| Killed::now("influxdb"), &mut alarm).await;
         until(LIMIT, "the rows are taken", async || app.spool().figures().waiting_ticks == 0).await;
         let before = metric(&app, "ioc_spool_waiting_bytes", "");
-        without(|| Frozen::now("influxdb"), async || {
-            alarm().await;
-            assert!(metric(&app, "ioc_spool_waiting_bytes", "") >= before);
-        })
+        without(
+            || Frozen::now("influxdb"),
+            async || {
+                alarm().await;
+                assert!(metric(&app, "ioc_spool_waiting_bytes", "") >= before);
+            },
+        )
         .await;
         delays.sort();
         eprintln!("{} alerts without InfluxDB: p50 {}, greatest {}", delays.len(), delays[delays.len() / 2], delays[delays.len() - 1]);
@@ -134,8 +137,20 @@ fn a_start_without_kafka_shows_and_acknowledges_what_there_is_and_reads_on_when_
         // a stop without Kafka is a clean one too
         app.stop().await.expect("it stops");
         let app = site.start(false).await;
-        until(SOON, "the act is kept", async || alerts(&app).await.iter().any(|a| a.handling == wire::Handling::Acknowledged)).await;
+        let kept = async || alerts(&app).await.iter().any(|a| a.handling == wire::Handling::Acknowledged);
+        until(SOON, "the act is kept", kept).await;
+        app.stop().await.expect("it stops");
+
+        // as if killed before its first checkpoint: the state needs the log, is waited for, and nobody has to wait with it
+        std::fs::remove_dir_all(site.settings.data.join("checkpoints")).expect("they go");
+        let app = site.start(false).await;
+        until(SOON, "it says what it waits for", async || readiness(&app).await.1.contains("does not answer")).await;
+        app.stop().await.expect("it stops");
+        let app = site.start(false).await;
         tokio::task::spawn_blocking(|| drop(killed)).await.expect("Kafka is back");
+        let kept = async || alerts(&app).await.iter().any(|a| a.handling == wire::Handling::Acknowledged);
+        until(LIMIT, "the act is fed again", kept).await;
+        assert_eq!(metric(&app, "ioc_diverged_ticks_total", ""), 0.0);
         let (feed, mut socket) = (Feed::start(&app), watch(&app).await);
         until(LIMIT, "it is ready", async || readiness(&app).await.0 == 200).await;
         feed.raise("alarm-1");

@@ -145,7 +145,10 @@ pub fn assert_same_rows<'a>(what: &str, found: impl IntoIterator<Item = &'a Stri
     let missing: Vec<_> = expected.iter().filter(|e| found.binary_search(e).is_err()).take(5).collect();
     let strange: Vec<_> = found.iter().filter(|f| expected.binary_search(f).is_err()).take(5).collect();
     let counts = (found.len(), expected.len());
-    assert!(missing.is_empty() && strange.is_empty() && counts.0 == counts.1, "{what}: {counts:?}; missing {missing:#?}, not expected {strange:#?}");
+    assert!(
+        missing.is_empty() && strange.is_empty() && counts.0 == counts.1,
+        "{what}: {counts:?}; missing {missing:#?}, not expected {strange:#?}"
+    );
 }
 
 pub async fn alerts(app: &App) -> Vec<AlertView> {

@@ -106,7 +106,8 @@ fn records_deleted_before_they_were_read_are_journaled_and_counted() {
         append(&doors, &events(2020, 2030)).await;
         delete_below(&site, 2030).await;
         let app = site.start(false).await;
-        until(LIMIT, "it is live", async || metric(&app, "ioc_live", "") == 1.0 && metric(&app, "ioc_lost_records_total", "") == 10.0).await;
+        until(LIMIT, "it is live", async || metric(&app, "ioc_live", "") == 1.0 && metric(&app, "ioc_lost_records_total", "") == 10.0)
+            .await;
         append(&app.doors, &events(2030, 2040)).await;
         read_to(&app, 2040.0).await;
         app.stop().await.expect("it stops");
