@@ -1,13 +1,15 @@
 //! Seeded crashes over the real journal, spool, store and checkpoint files (D1 to D3, D5, R3).
 
-use crate::support::feed::{Log as Records, feed};
+use crate::support::feed::{Kept, Log as Records, feed};
 use crate::support::site::{Dead, Life, Rng, Site, end_of, records};
-use crate::support::{compiled, definitions, sets};
+use crate::support::{compiled, definitions, event, s, sets};
 use ioc::definitions::Definitions;
 use ioc::driver::gate::Step;
 use ioc::engine::lane::Lane;
 use ioc::engine::setup::{MAX_BEHIND, Setup};
 use ioc::engine::{Act, AlertChange, ChangeReason, Condition, HandlingChange, PartitionTick, Tick};
+use ioc::ingest::log::Retention;
+use ioc::journal::Note;
 use ioc::server::scope::Scope;
 use ioc::server::{ActionAnswer, ActionRequest};
 use ioc::store::line::{LineFormats, StoredRow, parse_line};
@@ -404,6 +406,29 @@ fn d1_a_clean_stop_leaves_the_state() {
     assert_eq!(site.checkpoints().last(), Some(&(number - 1)));
     let life = site.start().unwrap();
     assert_eq!((serde_json::to_string(&life.driver.lane.save()).unwrap(), life.driver.number), (state, number));
+}
+
+/// D1: records that were deleted before they were read are journaled as lost, reading goes on, and so does recovery.
+#[test]
+fn d1_lost_records_are_journaled() {
+    let kept =
+        |second: i64, id: &str| Kept { broker_time: Some(s(second)), body: event("t.a", "s0", id, s(second), serde_json::json!({"x": 1})) };
+    let day = 24 * 3600;
+    let log: Records = vec![vec![kept(-3 * day, "0"), kept(-3 * day + 1, "1"), kept(0, "2"), kept(400, "3")]];
+    let mut site = Site::new(&log, definitions(&sets::files()));
+    site.log.retain_blocking(Retention { age: Span::days(1), ..Retention::default() }, s(0)).unwrap();
+    for life in 0..2 {
+        let mut life_of = computed(&site, &log);
+        life_of.commit_all().unwrap();
+        let notes = site.journal().notes().unwrap();
+        let lost: Vec<_> = notes
+            .iter()
+            .filter_map(|(_, n)| if let Note::Lost { index, from, to, .. } = n { Some((*index, *from, *to)) } else { None })
+            .collect();
+        assert_eq!(lost, [(0, 0, 2)], "said once, life {life}");
+        assert_eq!(life_of.driver.lane.counts(0).read, 2);
+        site.kill(Some(life_of), &mut Rng(3));
+    }
 }
 
 /// D3: past the bound rows are owed, durably, and nothing waits for the store: reading and alerts go on; every row is stored or owed.
