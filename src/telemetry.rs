@@ -12,9 +12,12 @@ use crate::engine::Tick;
 use crate::engine::counts::PartCounts;
 use crate::engine::lane::{Effects, Lane};
 use crate::ingest::PartitionName;
+use crate::ingest::kafka::KafkaStatistics;
 use crate::server::hub::HubCounters;
 use crate::server::scope::{HealthInput, HealthPart};
 use crate::server::wire::{HealthView, LogHealth, StoreHealth};
+use crate::store::Store;
+use crate::store::influx::WriteFigures;
 use crate::store::spool::Spool;
 use crate::time::{Span, Timestamp};
 use std::collections::BTreeMap;
@@ -37,7 +40,9 @@ pub struct Telemetry {
     /// Share of the state that is built after a start, in millionths.
     built: AtomicU64,
     pub gate: Arc<GateCounters>,
+    kafka: Mutex<Option<KafkaStatistics>>,
     pub spool: OnceLock<Arc<Spool>>,
+    pub store: OnceLock<Arc<Store>>,
     pub hub: OnceLock<crate::server::hub::Hub>,
 }
 
@@ -87,6 +92,10 @@ impl Telemetry {
     pub fn set_ready(&self) {
         self.built.store(1_000_000, Relaxed);
         self.ready.store(true, Relaxed);
+    }
+
+    pub fn set_kafka(&self, statistics: Option<KafkaStatistics>) {
+        *self.kafka.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
     }
 
     pub fn set_log_trouble(&self, trouble: Option<&str>) {
@@ -223,9 +232,35 @@ impl Telemetry {
             "Checkpoints that found the last one still being written.",
             gate.checkpoints_postponed.load(Relaxed),
         );
+        if let Some(Store::Influx(influx)) = self.store.get().map(|s| &**s) {
+            influx_lines(&influx.figures(), text);
+        }
+        if let Some(kafka) = &*self.kafka.lock().unwrap_or_else(PoisonError::into_inner) {
+            kafka_lines(kafka, text);
+        }
         if let Some(hub) = self.hub.get() {
             hub_lines(hub.counters(), text);
         }
+    }
+}
+
+fn influx_lines(figures: &WriteFigures, text: &mut Text) {
+    text.counter("ioc_influx_requests_total", "Write requests to InfluxDB.", figures.requests);
+    text.counter("ioc_influx_retries_total", "Write requests sent again.", figures.retries);
+    text.counter("ioc_influx_rows_total", "Rows that InfluxDB took.", figures.rows);
+    text.counter("ioc_influx_refused_rows_total", "Rows that InfluxDB will never take; they lie among the dead letters.", figures.refused);
+    text.counter("ioc_influx_sent_bytes_total", "Bytes of bodies sent to InfluxDB.", figures.bytes_sent);
+}
+
+fn kafka_lines(kafka: &KafkaStatistics, text: &mut Text) {
+    text.counter("ioc_kafka_received_bytes_total", "Bytes that came from Kafka.", kafka.received_bytes);
+    text.counter("ioc_kafka_received_records_total", "Records that came from Kafka.", kafka.received_records);
+    text.counter("ioc_kafka_assignments_total", "Assignments received from the consumer group.", kafka.assignments);
+    text.counter("ioc_kafka_fenced_records_total", "Records of partitions that were no longer assigned, dropped.", kafka.fenced);
+    text.counter("ioc_kafka_unclocked_records_total", "Records without the broker's time on a topic that should have it.", kafka.unclocked);
+    text.head("ioc_kafka_broker_up", "gauge", "1 while the connection to a broker stands.");
+    for (broker, state) in &kafka.brokers {
+        text.line("ioc_kafka_broker_up", &format!("broker=\"{broker}\""), f64::from(u8::from(state == "UP")));
     }
 }
 

@@ -108,6 +108,7 @@ impl App {
         let hub = Hub::start(HubLimits::default(), new_building()?);
         let telemetry = Arc::new(Telemetry::default());
         let _ = telemetry.spool.set(spool.clone());
+        let _ = telemetry.store.set(store.clone());
         let _ = telemetry.hub.set(hub.clone());
         let alerts = Arc::new(AlertShelf::default());
         let (actions, requests) = mpsc::channel(256);

@@ -339,6 +339,7 @@ impl Driver {
         let lags: Vec<u64> = (0..self.names.len()).map(|p| self.reader.status(p).end.saturating_sub(self.reader.wanted(p))).collect();
         let offsets: Vec<_> = self.names.iter().cloned().zip(self.lane.collectors.iter().map(|c| c.next_offset())).collect();
         self.reader.commit(&offsets);
+        self.telemetry.set_kafka(self.reader.statistics());
         Some(Arc::new(self.telemetry.report(&self.lane, tick, &self.names, &lags)))
     }
 

@@ -303,8 +303,7 @@ impl Collector {
         // the record's own clock within the tick: however far apart ticks lie, idleness begins there
         let before = tick_time.unwrap_or(*tick);
         let accepted_at = *readable + (now.unwrap_or(before).min(*tick) - before).max(Span::ZERO);
-        let mut taking =
-            Taking { setup, event: &event, record: &record, source, partition: *partition, now: *tick, area: None, late, key_scratch };
+        let mut taking = Taking { setup, event: &event, record: &record, source, partition: *partition, area: None, late, key_scratch };
         let mut wanting = setup.wanting(event.kind).iter().peekable();
         for (index, part) in parts.iter_mut().enumerate() {
             let verdict = match wanting.next_if(|w| w.pipeline == index) {
@@ -351,7 +350,6 @@ struct Taking<'a, 'e> {
     record: &'a Record<'a>,
     source: u32,
     partition: u32,
-    now: Timestamp,
     /// Located at the first pipeline that asks.
     area: Option<Option<AreaId>>,
     late: &'a mut Vec<Late>,
@@ -463,8 +461,8 @@ impl Taking<'_, '_> {
             Some(i) if window.open[i].start == start => i,
             before => {
                 let fresh = match window.spare.pop() {
-                    Some(used) => used.reuse(start, end, self.now),
-                    None => OpenWindow::new(spec, start, end, self.now),
+                    Some(used) => used.reuse(start, end),
+                    None => OpenWindow::new(spec, start, end),
                 };
                 let i = before.map_or(0, |i| i + 1);
                 window.open.insert(i, fresh);

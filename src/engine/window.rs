@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 const NONE: u32 = u32::MAX;
+/// `sent_at` of a window that no tick has seen: which tick a record belongs to is not known while it is taken.
+const UNSEEN: Timestamp = Timestamp::MAX;
 
 /// One `[start, end)` of one measurement, as one partition knows it.
 #[derive(Clone, Debug)]
@@ -30,7 +32,7 @@ pub struct OpenWindow {
     dirty: Vec<u32>,
     is_dirty: Vec<bool>,
     sent: bool,
-    /// Tick time of the last sending, or of the window's first change: `early` counts from it.
+    /// Tick time of the last sending, or of the first tick that saw the window: `early` counts from it.
     pub sent_at: Timestamp,
 }
 
@@ -48,7 +50,7 @@ pub struct Batch {
 }
 
 impl OpenWindow {
-    pub fn new(spec: &WindowSpec, start: Timestamp, end: Timestamp, now: Timestamp) -> OpenWindow {
+    pub fn new(spec: &WindowSpec, start: Timestamp, end: Timestamp) -> OpenWindow {
         OpenWindow {
             start,
             end,
@@ -58,12 +60,12 @@ impl OpenWindow {
             dirty: Vec::new(),
             is_dirty: Vec::new(),
             sent: false,
-            sent_at: now,
+            sent_at: UNSEEN,
         }
     }
 
     /// Uses the memory of a window that is over.
-    pub fn reuse(mut self, start: Timestamp, end: Timestamp, now: Timestamp) -> OpenWindow {
+    pub fn reuse(mut self, start: Timestamp, end: Timestamp) -> OpenWindow {
         for key in &self.keys {
             self.entry_of[*key as usize] = NONE;
         }
@@ -71,7 +73,7 @@ impl OpenWindow {
         self.columns.iter_mut().for_each(Column::clear);
         self.dirty.clear();
         self.is_dirty.clear();
-        OpenWindow { start, end, sent: false, sent_at: now, ..self }
+        OpenWindow { start, end, sent: false, sent_at: UNSEEN, ..self }
     }
 
     /// The entry of a key, made if new; it counts as changed.
@@ -96,6 +98,13 @@ impl OpenWindow {
             self.dirty.push(entry);
         }
         entry as usize
+    }
+
+    /// A tick sees the window.
+    pub fn see(&mut self, tick: Timestamp) {
+        if self.sent_at == UNSEEN {
+            self.sent_at = tick;
+        }
     }
 
     pub fn has_changes(&self) -> bool {

@@ -9,7 +9,7 @@
 //! Called by: driver.
 
 use super::embedded::EmbeddedReader;
-use super::kafka::{KafkaError, KafkaReader};
+use super::kafka::{KafkaError, KafkaReader, KafkaStatistics};
 use super::{Fetched, Lost, PartitionName, PartitionStatus};
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -199,6 +199,14 @@ impl Reader {
             Kind::Embedded(r) => r.take_lost(),
             Kind::Kafka(r) => r.take_lost(),
             Kind::Opening(_) => Vec::new(),
+        }
+    }
+
+    /// What Kafka's client counts; `None` for the embedded log, and before Kafka was reached.
+    pub fn statistics(&self) -> Option<KafkaStatistics> {
+        match &self.log {
+            Kind::Kafka(r) => Some(r.statistics()),
+            _ => None,
         }
     }
 

@@ -1,13 +1,15 @@
 //! Seeded crashes over the real journal, spool, store and checkpoint files (D1 to D3, D5, R3).
 
-use crate::support::feed::{Log as Records, feed};
+use crate::support::feed::{Kept, Log as Records, feed};
 use crate::support::site::{Dead, Life, Rng, Site, end_of, records};
-use crate::support::{compiled, definitions, sets};
+use crate::support::{compiled, definitions, event, s, sets};
 use ioc::definitions::Definitions;
 use ioc::driver::gate::Step;
 use ioc::engine::lane::Lane;
 use ioc::engine::setup::{MAX_BEHIND, Setup};
 use ioc::engine::{Act, AlertChange, ChangeReason, Condition, HandlingChange, PartitionTick, Tick};
+use ioc::ingest::log::Retention;
+use ioc::journal::Note;
 use ioc::server::scope::Scope;
 use ioc::server::{ActionAnswer, ActionRequest};
 use ioc::store::line::{LineFormats, StoredRow, parse_line};
@@ -64,7 +66,7 @@ impl Schedule<'_> {
             for _ in 0..1 + self.rng.below(40) {
                 self.act(life);
                 let more = life.driver.cut(self.wall).map_err(|e| Dead(e.to_string()))?;
-                if !more && life.driver.all_at_end() {
+                if !more && life.driver.all_at_end() && !self.site.append(15) {
                     self.wall = self.wall + Span::seconds(1 + self.rng.below(30) as i64);
                     idle_cuts += 1;
                 }
@@ -234,12 +236,24 @@ fn uncut(setup: &Arc<Setup>, log: &Records) -> BTreeMap<String, StoredRow> {
     newest([&lines])
 }
 
-fn schedule(seed: u64, change: bool) {
-    let log = records(seed % 7);
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Live,
+    /// Definitions change on the way.
+    Changing,
+    /// The clock is event time; records come while the lane runs.
+    Recorded,
+}
+
+fn schedule(seed: u64, kind: Kind) {
+    let mut log = records(seed % 7);
     let definitions = definitions(&sets::files());
     let setup = compiled(&definitions, Some(MAX_BEHIND));
-    let mut site = Site::new(&log, definitions);
     let end = end_of(&log);
+    let mut site = if kind == Kind::Recorded { Site::recorded(&log, definitions) } else { Site::new(&log, definitions) };
+    if kind == Kind::Recorded {
+        log.iter_mut().flatten().for_each(|kept| kept.broker_time = None);
+    }
     let rng = Rng(seed * 0x9E37_79B9 + 77);
     let mut schedule = Schedule {
         site: &mut site,
@@ -249,7 +263,7 @@ fn schedule(seed: u64, change: bool) {
         end,
         waiting: Vec::new(),
         fuse: None,
-        change: change.then(changed),
+        change: (kind == Kind::Changing).then(changed),
     };
     let life = schedule.run();
     let left = schedule.left;
@@ -294,7 +308,7 @@ fn schedule(seed: u64, change: bool) {
             "seed {seed}: {name}"
         );
     }
-    if change {
+    if kind == Kind::Changing {
         let of_rule = |c: &&AlertChange| c.reason == Some(ChangeReason::RuleChanged);
         assert!(fed.retired > 0, "seed {seed}: D2: what changed was retired");
         assert!(fed.changes.iter().filter(of_rule).all(|c| matches!(c.to, Condition::Resolved | Condition::Inactive)));
@@ -308,12 +322,12 @@ fn schedule(seed: u64, change: bool) {
 /// acknowledgement), in the middle of a write, and while recovering: nothing lost, nothing counted or said twice.
 #[test]
 fn d1_d2_d3_killed_anywhere_first_half() {
-    (0..25).for_each(|seed| schedule(seed, false));
+    (0..25).for_each(|seed| schedule(seed, Kind::Live));
 }
 
 #[test]
 fn d1_d2_d3_killed_anywhere_second_half() {
-    (25..50).for_each(|seed| schedule(seed, false));
+    (25..50).for_each(|seed| schedule(seed, Kind::Live));
 }
 
 /// A window of `slow` and a rule of `quick` are others.
@@ -328,7 +342,13 @@ fn changed() -> Definitions {
 /// D2: definitions are input too: changed between two lives, recovery uses those of the time, and what changed ends in a tick of its own.
 #[test]
 fn d2_definitions_change_among_kills() {
-    (100..108).for_each(|seed| schedule(seed, true));
+    (100..108).for_each(|seed| schedule(seed, Kind::Changing));
+}
+
+/// R3, D2: a recorded lane too, whose topic is filled while it runs.
+#[test]
+fn r3_d2_a_recorded_lane_among_kills() {
+    (200..212).for_each(|seed| schedule(seed, Kind::Recorded));
 }
 
 /// Everything that is there, computed and not committed.
@@ -390,6 +410,29 @@ fn d1_a_clean_stop_leaves_the_state() {
     assert_eq!(site.checkpoints().last(), Some(&(number - 1)));
     let life = site.start().unwrap();
     assert_eq!((serde_json::to_string(&life.driver.lane.save()).unwrap(), life.driver.number), (state, number));
+}
+
+/// D1: records that were deleted before they were read are journaled as lost, reading goes on, and so does recovery.
+#[test]
+fn d1_lost_records_are_journaled() {
+    let kept =
+        |second: i64, id: &str| Kept { broker_time: Some(s(second)), body: event("t.a", "s0", id, s(second), serde_json::json!({"x": 1})) };
+    let day = 24 * 3600;
+    let log: Records = vec![vec![kept(-3 * day, "0"), kept(-3 * day + 1, "1"), kept(0, "2"), kept(400, "3")]];
+    let mut site = Site::new(&log, definitions(&sets::files()));
+    site.log.retain_blocking(Retention { age: Span::days(1), ..Retention::default() }, s(0)).unwrap();
+    for life in 0..2 {
+        let mut life_of = computed(&site, &log);
+        life_of.commit_all().unwrap();
+        let notes = site.journal().notes().unwrap();
+        let lost: Vec<_> = notes
+            .iter()
+            .filter_map(|(_, n)| if let Note::Lost { index, from, to, .. } = n { Some((*index, *from, *to)) } else { None })
+            .collect();
+        assert_eq!(lost, [(0, 0, 2)], "said once, life {life}");
+        assert_eq!(life_of.driver.lane.counts(0).read, 2);
+        site.kill(Some(life_of), &mut Rng(3));
+    }
 }
 
 /// D3: past the bound rows are owed, durably, and nothing waits for the store: reading and alerts go on; every row is stored or owed.

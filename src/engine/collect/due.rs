@@ -40,6 +40,7 @@ impl Part {
             window.announced = window.keys.keys.len();
             let spare = &mut window.spare;
             window.open.retain_mut(|open| {
+                open.see(due.time);
                 let deadline = open.end + timing.out_of_orderness + timing.patience;
                 let read_past = due.at.read_time.is_some_and(|t| t >= open.end + timing.max_delay + Span::minutes(1));
                 let over = watermark >= open.end + timing.lateness || read_past || retired(index);

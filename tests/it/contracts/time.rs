@@ -1,10 +1,11 @@
 //! T0 to T7.
 
 use super::{MINUTE, counts, minutes, pipeline, setup, timed};
-use crate::support::feed::Sim;
+use crate::support::feed::{Kept, Sim, record};
 use crate::support::sets::SCHEMA;
 use crate::support::{compiled, definitions, event, ms, s};
-use ioc::engine::RowState;
+use ioc::engine::lane::Lane;
+use ioc::engine::{PartitionTick, RowState, Tick};
 use ioc::time::{Span, Timestamp};
 use serde_json::json;
 
@@ -288,6 +289,33 @@ fn t6_early_rows_every_minute() {
     assert_eq!(sim.rows(s(121)), ["h 0 n=2i provisional r1"], "a minute after the last one");
     assert_eq!(sim.rows(s(181)), NONE, "nothing changed");
     assert_eq!(sim.event(0, "t.a", "a", s(3605), json!({})).rows(s(3605)), ["h 0 n=2i final r2"]);
+}
+
+/// T6, R3: early rows count from the tick to which the record belongs, whether it was taken while that tick was cut or before (a record
+/// that does not pass the clock of a recorded partition is taken while the next second is looked for).
+#[test]
+fn t6_early_counts_from_the_records_tick() {
+    let text = pipeline("  - {measurement: h, every: 1h, fields: {n: count()}}\n").replace("idle_after: 30s", "idle_after: 10m");
+    let kept = |second, id: &str| Kept { broker_time: None, body: event("t.a", "a", id, s(second), json!({})) };
+    for before in [false, true] {
+        let mut lane = Lane::new(setup(&text));
+        lane.ensure_partitions(1);
+        let mut step = |second: i64, records: &[(u64, Kept)]| {
+            if before {
+                records.iter().for_each(|(offset, kept)| drop(lane.take(0, record(kept, *offset), Timestamp::MAX)));
+            }
+            lane.begin(s(second), 1);
+            for (offset, kept) in records {
+                if lane.collectors[0].next_offset() == *offset {
+                    lane.take(0, record(kept, *offset), Timestamp::MAX).unwrap();
+                }
+            }
+            let at = PartitionTick { end: lane.collectors[0].next_offset(), read_time: None, unreadable: false, finished: false };
+            lane.close(&Tick { time: s(second), partitions: vec![at], ..Tick::default() }).rows.len()
+        };
+        assert_eq!((step(100, &[]), step(130, &[(0, kept(90, "1"))])), (0, 0));
+        assert_eq!((step(189, &[]), step(190, &[])), (0, 1), "taken before its tick: {before}");
+    }
 }
 
 /// T7: catching up is the same computation; what was found in ticks that are not live says so.

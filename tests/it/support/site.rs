@@ -28,6 +28,7 @@ use ioc::store::spool::{DEFAULT_BOUND, Spool};
 use ioc::telemetry::Telemetry;
 use ioc::time::{Span, Timestamp};
 use serde_json::json;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -78,6 +79,16 @@ pub fn end_of(records: &Records) -> Timestamp {
     records.iter().filter_map(|p| p.last()?.broker_time).max().unwrap_or(super::T0)
 }
 
+fn new_records(records: &Records) -> VecDeque<NewRecord> {
+    let new = |(p, kept): (usize, &Kept)| NewRecord {
+        value: kept.body.clone().into(),
+        broker_time: kept.broker_time,
+        partition: Some(p as u32),
+        ..NewRecord::default()
+    };
+    records.iter().enumerate().flat_map(|(p, kept)| kept.iter().map(move |k| (p, k))).map(new).collect()
+}
+
 /// Where a lane lives, over all its lives.
 pub struct Site {
     pub root: TempDir,
@@ -87,6 +98,10 @@ pub struct Site {
     checkpoint_disk: Disk,
     life: usize,
     pub spool_bound: u64,
+    /// How the lane's clock runs; recorded input counts as without broker_time.
+    pub clock: Clock,
+    /// Records that come later.
+    pending: VecDeque<NewRecord>,
     pub runtime: Runtime,
 }
 
@@ -114,14 +129,7 @@ impl Site {
     pub fn new(records: &Records, definitions: Definitions) -> Site {
         let root = tempfile::tempdir().unwrap();
         let log = Log::open(root.path(), "events", records.len() as u32).unwrap();
-        let new = |(p, kept): (usize, &Kept)| NewRecord {
-            value: kept.body.clone().into(),
-            broker_time: kept.broker_time,
-            partition: Some(p as u32),
-            ..NewRecord::default()
-        };
-        let all: Vec<NewRecord> = records.iter().enumerate().flat_map(|(p, kept)| kept.iter().map(move |k| (p, k))).map(new).collect();
-        log.append_blocking(all).unwrap();
+        log.append_blocking(new_records(records).into()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Site {
             root,
@@ -131,8 +139,30 @@ impl Site {
             checkpoint_disk: Disk::memory(),
             life: 0,
             spool_bound: DEFAULT_BOUND,
+            clock: Clock::Live,
+            pending: VecDeque::new(),
             runtime,
         }
+    }
+
+    /// A recorded topic that is filled while it is read: nothing is there yet.
+    pub fn recorded(records: &Records, definitions: Definitions) -> Site {
+        let mut site = Site::new(&records.iter().map(|_| Vec::new()).collect(), definitions);
+        site.pending = new_records(records);
+        // as they came in, partitions mixed
+        site.pending.make_contiguous().sort_by_key(|r| r.broker_time);
+        site.clock = Clock::Recorded;
+        site
+    }
+
+    /// The next records enter the log; false if there are none.
+    pub fn append(&mut self, count: usize) -> bool {
+        let next: Vec<_> = self.pending.drain(..count.min(self.pending.len())).collect();
+        let any = !next.is_empty();
+        if any {
+            self.log.append_blocking(next).unwrap();
+        }
+        any
     }
 
     pub fn data(&self) -> PathBuf {
@@ -182,7 +212,8 @@ impl Site {
         let reading = journal.reader().map_err(dead)?;
         self.check_checkpoint(&checkpoints, last, &reading);
         let mut start = recover::load(&reading, last, &checkpoints, &self.definitions, &setup).map_err(dead)?;
-        let kind = Kind::Embedded(EmbeddedReader::open(vec![(self.log.clone(), ClockKind::Broker)], &start.offsets()));
+        let clock = if self.clock == Clock::Live { ClockKind::Broker } else { ClockKind::Event };
+        let kind = Kind::Embedded(EmbeddedReader::open(vec![(self.log.clone(), clock)], &start.offsets()));
         let mut reader = Reader::new(kind, &start.names).map_err(dead)?;
         let telemetry = Arc::new(Telemetry::default());
         let mut refill = Refill { spool: &spool, rejected: &mut rejected, telemetry: &telemetry };
@@ -214,7 +245,7 @@ impl Site {
             cutter: new_cutter(start.lane.core.time()),
             lane: start.lane,
             reader,
-            clock: Clock::Live,
+            clock: self.clock,
             gate: out,
             actions: requests,
             telemetry: telemetry.clone(),

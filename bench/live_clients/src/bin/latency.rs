@@ -1,6 +1,6 @@
 //! How long from the event that lets a row fire to the frame on the screen: a sender and many websocket clients against a running `ioc`.
 //!
-//! live_latency ADDRESS [EVENTS_PER_SECOND] [CLIENTS] [SECONDS]      with bench/latency's pipelines; see docs/benchmarks.md
+//! latency ADDRESS [EVENTS_PER_SECOND] [CLIENTS] [SECONDS]      with the pipelines beside; see docs/benchmarks.md
 //!
 //! A batch carries events of all sources' partitions with one time. The first batch at or past a window's end + out_of_orderness lets its
 //! rows fire; the clock runs from the moment that batch is sent, so the POST, the log's append and its fsync are in the figures.
@@ -10,6 +10,8 @@ use serde::Deserialize;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
 const SOURCES: usize = 200;
@@ -89,10 +91,25 @@ async fn listen(address: String, until: Instant) -> anyhow::Result<Heard> {
     Ok(heard)
 }
 
+/// Milliseconds since 1970 as RFC 3339 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+fn rfc3339(ms: i64) -> String {
+    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let (year, day) = (yoe + era * 400 + i64::from(month <= 2), doy - (153 * mp + 2) / 5 + 1);
+    let (hour, minute, second) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60);
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", of_day % 1000)
+}
+
 /// One batch of CloudEvents with one time.
 fn batch(number: u64, count: u64, time: i64) -> String {
     let mut body = String::with_capacity(count as usize * 180);
-    let text = ioc::time::Timestamp::from_millis(time).to_string();
+    let text = rfc3339(time);
     for i in 0..count {
         let source = (number * count + i) as usize % SOURCES;
         let high = source < FLAPPING && (time / 2_000 + source as i64) % 2 == 0;
@@ -107,10 +124,30 @@ fn batch(number: u64, count: u64, time: i64) -> String {
     body
 }
 
+/// One request over a connection that stays open; the answer's head says how long its body is.
+async fn post(door: &mut TcpStream, address: &str, body: &str) -> anyhow::Result<()> {
+    let head = format!(
+        "POST /api/v1/events HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/cloudevents-batch+json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    door.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await?;
+    let mut answer = Vec::new();
+    loop {
+        ensure!(door.read_buf(&mut answer).await? > 0, "the door closed the connection");
+        let text = String::from_utf8_lossy(&answer);
+        let Some((head, rest)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+        if rest.len() >= length.unwrap_or(0) {
+            ensure!(head.starts_with("HTTP/1.1 202"), "the door answers {text}");
+            return Ok(());
+        }
+    }
+}
+
 /// Sends until the end; (event time, sent, answered) of each batch.
 async fn send(address: &str, rate: u64, until: Instant) -> anyhow::Result<Vec<(i64, Instant, Instant)>> {
-    let client = reqwest::Client::new();
-    let url = format!("http://{address}/api/v1/events");
+    let mut door = TcpStream::connect(address).await?;
+    door.set_nodelay(true)?;
     let mut sent = Vec::new();
     let run = now_ms() as u64;
     let began = Instant::now();
@@ -123,8 +160,7 @@ async fn send(address: &str, rate: u64, until: Instant) -> anyhow::Result<Vec<(i
         let time = now_ms();
         let body = batch(run + n, rate / BATCHES_PER_SECOND, time);
         let at = Instant::now();
-        let answer = client.post(&url).header("content-type", "application/cloudevents-batch+json").body(body).send().await?;
-        ensure!(answer.status().is_success(), "the door answers {}: {}", answer.status(), answer.text().await?);
+        post(&mut door, address, &body).await?;
         sent.push((time, at, Instant::now()));
     }
     Ok(sent)
@@ -155,7 +191,7 @@ fn percentiles(what: &str, seen: &Seen, sent: &[(i64, Instant, Instant)], from: 
 async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, default: u64| args.get(i).map_or(Ok(default), |a| a.parse());
-    let address = args.first().context("usage: live_latency ADDRESS [EVENTS_PER_SECOND] [CLIENTS] [SECONDS]")?;
+    let address = args.first().context("usage: latency ADDRESS [EVENTS_PER_SECOND] [CLIENTS] [SECONDS]")?;
     let (rate, clients, seconds) = (number(1, 5_000)?, number(2, 100)?, number(3, 60)?);
     let end = Instant::now() + Duration::from_secs(seconds);
     let listeners: Vec<_> = (0..clients).map(|_| tokio::spawn(listen(address.clone(), end + Duration::from_secs(1)))).collect();

@@ -59,9 +59,18 @@ fn read(brokers: &str, topic: &str, messages: u64) -> anyhow::Result<()> {
         }
     }
     let wall = began.elapsed().as_secs_f64();
-    let (cpu, mb) = ioc::cli::files::usage();
+    let (cpu, mb) = usage();
     println!("{{\"messages\":{seen},\"bytes\":{bytes},\"wall_s\":{wall:.3},\"cpu_s\":{cpu:.2},\"max_rss_mb\":{mb:.1}}}");
     Ok(())
+}
+
+/// CPU seconds of this process and its greatest resident size in MB.
+fn usage() -> (f64, f64) {
+    let mut u: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the call fills the struct it is given
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut u) };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    (seconds(u.ru_utime) + seconds(u.ru_stime), u.ru_maxrss as f64 / 1024.0)
 }
 
 #[tokio::main(flavor = "current_thread")]
