@@ -4,7 +4,7 @@
 //!
 //! Invariants: those of `ingest`, and
 //! 1. A Kafka that does not answer is asked again until it does; meanwhile the partitions known from before are there and unreadable.
-//!    Any other error of opening is an error of [`Reader::poll`].
+//!    An error of opening that cannot pass by itself is an error of [`Reader::poll`].
 //!
 //! Called by: driver.
 
@@ -42,7 +42,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// `known`: partitions by lane index. `open` is called until it answers something else than [`KafkaError::Unreachable`].
+    /// `known`: partitions by lane index. `open` is called until it succeeds or its error cannot pass by itself.
     pub fn start(known: &[PartitionName], open: impl Fn() -> Result<KafkaReader, KafkaError> + Send + 'static) -> std::io::Result<Opening> {
         let (found_to, found) = sync_channel(0);
         std::thread::Builder::new().name("kafka-open".into()).spawn(move || try_to_open(&found_to, open))?;
@@ -52,10 +52,10 @@ impl Opening {
     fn poll(&mut self, wait: Duration) -> Result<Option<KafkaReader>, KafkaError> {
         match self.found.recv_timeout(wait) {
             Ok(Ok(reader)) => Ok(Some(reader)),
-            Ok(Err(error @ KafkaError::Unreachable { .. })) => {
+            Ok(Err(error)) if error.may_pass() => {
                 let text = error.to_string();
                 if self.trouble.as_ref() != Some(&text) {
-                    tracing::warn!("the log cannot be read yet, it is tried again: {text}");
+                    tracing::warn!("the log cannot be read yet; it is tried again: {text}");
                 }
                 self.trouble = Some(text);
                 Ok(None)
@@ -73,7 +73,7 @@ impl Opening {
 fn try_to_open(found: &SyncSender<Result<KafkaReader, KafkaError>>, open: impl Fn() -> Result<KafkaReader, KafkaError>) {
     loop {
         let opened = open();
-        let again = matches!(opened, Err(KafkaError::Unreachable { .. }));
+        let again = opened.as_ref().is_err_and(KafkaError::may_pass);
         // nobody waits any more: a reader that was opened leaves the group again
         if found.send(opened).is_err() || !again {
             return;

@@ -46,6 +46,11 @@ pub enum KafkaError {
 }
 
 impl KafkaError {
+    /// Trying again may help: nobody has to change anything first.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, KafkaError::Unreachable { .. } | KafkaError::Failed { .. })
+    }
+
     /// `what` is a verb phrase: "describe topic `x`".
     pub(crate) fn from_code(brokers: &str, what: &str, code: Code) -> KafkaError {
         let (brokers, detail) = (brokers.to_string(), code.to_string());

@@ -92,6 +92,10 @@ async fn until(limit: Duration, what: &str, mut reached: impl AsyncFnMut() -> bo
     assert!(tokio::time::timeout(limit, looking).await.is_ok(), "not within {limit:?}: {what}");
 }
 
+/// What the program says goes to standard error, as IOC_LOG_LEVEL says ("info"); errors without it.
 fn run<T>(case: impl Future<Output = T>) -> T {
+    let level = std::env::var("IOC_LOG_LEVEL").unwrap_or_else(|_| "error".into());
+    // only the first case of the process can
+    let _ = tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).try_init();
     tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("a runtime").block_on(case)
 }

@@ -86,9 +86,9 @@ fn a_dead_kafka_loses_nothing_and_stops_nobody_from_acknowledging() {
     let site = site("kafka-away");
     run(async {
         let app = site.start(false).await;
-        let (feed, mut socket) = (Feed::start(&app), watch(&app).await);
+        let feed = Feed::start(&app);
         for round in 0..2 {
-            let source = format!("alarm-{round}");
+            let (mut socket, source) = (watch(&app).await, format!("alarm-{round}"));
             feed.raise(&source);
             let (alert, _) = fires(&mut socket, &source, LIMIT).await;
             let mut pending = Some(alert);
@@ -107,6 +107,7 @@ fn a_dead_kafka_loses_nothing_and_stops_nobody_from_acknowledging() {
             assert!(pending.is_none(), "it was never said that nothing can be read");
             until(LIMIT, "it is ready again", async || readiness(&app).await.0 == 200).await;
         }
+        let mut socket = watch(&app).await;
         feed.raise("alarm-last");
         fires(&mut socket, "alarm-last", LIMIT).await;
         assert_all_arrived(&app, &feed.stop().await, LIMIT).await;
@@ -162,4 +163,23 @@ fn a_start_without_kafka_shows_and_acknowledges_what_there_is_and_reads_on_when_
         app.stop().await.expect("it stops");
     });
     assert_eq!(assert_each_fired_once(&site), 2);
+}
+
+/// The page does not wait for InfluxDB; the bucket is made when it comes.
+#[test]
+fn a_start_without_influxdb_is_quick_and_its_rows_arrive_later() {
+    let _servers = alone();
+    let site = site("late-influx");
+    run(async {
+        let frozen = tokio::task::spawn_blocking(|| Frozen::now("influxdb")).await.expect("InfluxDB is away");
+        let began = Instant::now();
+        let app = site.start(false).await;
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        let (feed, mut socket) = (Feed::start(&app), watch(&app).await);
+        feed.raise("alarm-0");
+        fires(&mut socket, "alarm-0", LIMIT).await;
+        tokio::task::spawn_blocking(|| drop(frozen)).await.expect("InfluxDB is back");
+        assert_all_arrived(&app, &feed.stop().await, LIMIT).await;
+        app.stop().await.expect("it stops");
+    });
 }
