@@ -302,7 +302,7 @@ fn t6_early_counts_from_the_records_tick() {
         lane.ensure_partitions(1);
         let mut step = |second: i64, records: &[(u64, Kept)]| {
             if before {
-                records.iter().for_each(|(offset, kept)| drop(lane.take(0, record(kept, *offset), Timestamp::MAX)));
+                records.iter().for_each(|(offset, kept)| _ = lane.take(0, record(kept, *offset), Timestamp::MAX));
             }
             lane.begin(s(second), 1);
             for (offset, kept) in records {
