@@ -134,14 +134,13 @@ async fn found(store: &Store) -> Seconds {
     let (from, to) = (wall_clock() - Span::hours(1), wall_clock() + Span::hours(1));
     let all = rows(store, &["readings"], from, to).await;
     let number = |row: &ioc::store::line::StoredRow, name: &str| row.fields.iter().find(|f| f.0 == name).map(|f| f.1);
+    // a row may be seen while it is being written: InfluxDB keeps each field by itself
     let second = |row: &ioc::store::line::StoredRow| {
-        let source = row.tags.iter().find(|t| t.0 == "source").map(|t| t.1.clone()).expect("a source");
-        let (Some(FieldValue::Int(n)), Some(top)) = (number(row, "n"), number(row, "top").and_then(FieldValue::number)) else {
-            panic!("{row:?}")
-        };
-        ((source, row.start), (n, top))
+        let source = row.tags.iter().find(|t| t.0 == "source").map(|t| t.1.clone())?;
+        let (Some(FieldValue::Int(n)), top) = (number(row, "n"), number(row, "top").and_then(FieldValue::number)?) else { return None };
+        Some(((source, row.start), (n, top)))
     };
-    all.values().map(second).collect()
+    all.values().filter_map(second).collect()
 }
 
 /// Everything that was sent arrived once: counted by the engine, and row by row in the store.
