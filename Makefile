@@ -1,7 +1,7 @@
 # One word per task; continuous integration runs the same words (.ci/run).
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help demo demo-kafka test test-services test-browser mutants lint bench web ci
+.PHONY: help demo demo-kafka test laws test-services test-browser mutants lint bench web ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -17,11 +17,16 @@ demo-kafka: ## the same through real Apache Kafka and InfluxDB 2, without Docker
 	cargo build --release --locked
 	demo/kafka
 
+# Properties run on the same cases every time, so that a red test is this change's; `make laws` looks for new ones.
 test: ## every test that needs no server and no browser
 	@.ci/needs
-	cargo test --locked
+	PROPTEST_RNG_SEED=20250715 cargo test --locked
 	@$(MAKE) --no-print-directory dashboard/node_modules/.package-lock.json
 	cd dashboard && npm run lint && npm test
+
+laws: ## the property tests on new random cases, ten times as many
+	@.ci/needs
+	PROPTEST_CASES=2000 cargo test --locked --test it laws::
 
 test-services: ## the cases on real Kafka and InfluxDB, without Docker
 	@.ci/needs services

@@ -328,7 +328,7 @@ impl Collector {
         let readable = self.readable;
         // time in which it could not be read is not there to be idle in
         self.parts.iter_mut().for_each(|part| part.accepted_at = part.accepted_at.min(readable));
-        let due = Due { before, time, at, end_offset: self.next_offset, readable: self.readable };
+        let due = Due { time, at, end_offset: self.next_offset, readable: self.readable };
         let parts = self.parts.iter_mut().zip(&setup.pipelines).enumerate();
         let retired = |index: usize| move |w: u16| retire.contains(&(index as u16, w));
         let parts = parts.map(|(index, (part, pipeline))| part.close_tick(pipeline, &due, retired(index))).collect();

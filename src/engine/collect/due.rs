@@ -4,7 +4,7 @@
 //! Refuses to know: events, verdicts.
 //!
 //! Invariants
-//! 1. A window with changes is sent when the watermark has reached its end, the partition is idle, its deadline passes, or `early` has gone.
+//! 1. A window with changes is sent when the watermark has reached its end, the partition is idle, its deadline has passed, or `early` has gone.
 //! 2. A window goes when its own partition can add nothing: watermark past `end + lateness`, or read_time past `end + max_delay + 1 min`.
 //!
 //! Called by: collect.
@@ -16,7 +16,6 @@ use crate::time::{Span, Timestamp};
 
 /// What a tick says to a part.
 pub(super) struct Due<'a> {
-    pub before: Timestamp,
     pub time: Timestamp,
     pub at: &'a PartitionTick,
     pub end_offset: u64,
@@ -45,8 +44,9 @@ impl Part {
                 let read_past = due.at.read_time.is_some_and(|t| t >= open.end + timing.max_delay + Span::minutes(1));
                 let over = watermark >= open.end + timing.lateness || read_past || retired(index);
                 let early = spec.early.is_some_and(|e| due.time >= open.sent_at + e);
-                let passes = due.before < deadline && deadline <= due.time;
-                if open.has_changes() && (watermark >= open.end || idle || passes || early || over) {
+                // whichever tick it was that saw it pass: what changes afterwards goes out with its own tick (R3)
+                let passed = deadline <= due.time;
+                if open.has_changes() && (watermark >= open.end || idle || passed || early || over) {
                     out.batches.push(open.take_partials(index, due.end_offset, due.time, over));
                 }
                 if over && spare.len() < 4 {
