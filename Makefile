@@ -26,7 +26,7 @@ test: ## every test that needs no server and no browser
 
 laws: ## the property tests on new random cases, ten times as many
 	@.ci/needs
-	PROPTEST_CASES=2000 cargo test --locked --test it laws::
+	IOC_LAWS_TIMES=10 cargo test --locked --test it laws::
 
 test-services: ## the cases on real Kafka and InfluxDB, without Docker
 	@.ci/needs services

@@ -14,8 +14,10 @@ use std::sync::{Arc, LazyLock};
 
 static SETUP: LazyLock<Arc<Setup>> = LazyLock::new(laws_setup);
 
+/// `n` cases; `make laws` asks for more and other ones.
 fn cases(n: u32) -> ProptestConfig {
-    ProptestConfig { cases: n, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() }
+    let times = std::env::var("IOC_LAWS_TIMES").ok().and_then(|t| t.parse().ok()).unwrap_or(1);
+    ProptestConfig { cases: n * times, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// How a log is cut: by step, how much of each partition is read, how time moves, who cannot be read.
