@@ -120,7 +120,7 @@ impl App {
         }));
         let draining = CancellationToken::new();
         let drained = tokio::spawn(drain(store.clone(), spool.clone(), draining.clone()));
-        let keeping = tokio::spawn(keep_house(logs.iter().map(|(log, _)| log.clone()).collect(), settings.log_days, store.clone()));
+        let keeping = tokio::spawn(keep_house(logs.iter().map(|(log, _)| log.clone()).collect(), settings.log_days, live_store(&settings, &store)));
         let stop = Arc::new(AtomicBool::new(false));
         let engine = Engine {
             settings,
@@ -180,8 +180,13 @@ impl App {
 /// Rows of windows below an hour are kept so long in the embedded store.
 const ROWS_KEPT: Span = Span::days(30);
 
+/// The store whose rows age by the wall clock: rows of recorded topics are as old as their events, and stay.
+fn live_store(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Store>> {
+    settings.topics.values().all(|t| t.clock == ClockKind::Broker).then(|| store.clone())
+}
+
 /// Once an hour: whole days of the log and of the embedded store that are kept long enough are unlinked.
-async fn keep_house(logs: Vec<Log>, log_days: u32, store: Arc<Store>) {
+async fn keep_house(logs: Vec<Log>, log_days: u32, store: Option<Arc<Store>>) {
     let mut hourly = tokio::time::interval(std::time::Duration::from_secs(3600));
     loop {
         hourly.tick().await;
@@ -192,7 +197,7 @@ async fn keep_house(logs: Vec<Log>, log_days: u32, store: Arc<Store>) {
                 Err(error) => tracing::warn!(%error, "old days of the log were not removed"),
             }
         }
-        if let Store::Embedded(embedded) = &*store
+        if let Some(Store::Embedded(embedded)) = store.as_deref()
             && let Err(error) = embedded.retain(wall_clock() - ROWS_KEPT).await
         {
             tracing::warn!(%error, "old rows were not removed");
