@@ -120,7 +120,8 @@ impl App {
         }));
         let draining = CancellationToken::new();
         let drained = tokio::spawn(drain(store.clone(), spool.clone(), draining.clone()));
-        let keeping = tokio::spawn(keep_house(logs.iter().map(|(log, _)| log.clone()).collect(), settings.log_days, live_store(&settings, &store)));
+        let keeping =
+            tokio::spawn(keep_house(logs.iter().map(|(log, _)| log.clone()).collect(), settings.log_days, live_store(&settings, &store)));
         let stop = Arc::new(AtomicBool::new(false));
         let engine = Engine {
             settings,

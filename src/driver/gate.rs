@@ -95,7 +95,7 @@ pub struct Gate {
     pub keeping: Keeping,
 }
 
-/// What is forgotten once an hour: checkpoints as old as the log, ticks before them, changes after two years, alerts that left the book.
+/// What is forgotten once an hour: checkpoints and ticks older than the log, changes after two years, alerts that left the book.
 pub struct Keeping {
     pub checkpoints: Checkpoints,
     pub log: Span,
@@ -276,13 +276,14 @@ impl Gate {
     /// Lets go of what is kept long enough; a failure is said and tried again in an hour.
     fn forget(&mut self, now: Timestamp) -> Result<(), GateError> {
         self.keeping.last = Some(Instant::now());
-        if let Err(error) = self.keeping.checkpoints.retain((now - self.keeping.log).0) {
-            tracing::warn!(%error, "old checkpoints were not removed");
+        let since = (now - self.keeping.log).0;
+        // ticks are needed as long as the log: the state can be rebuilt from them without any checkpoint
+        let checkpoints = self.keeping.checkpoints.list().unwrap_or_default();
+        if let Some((head, _)) = checkpoints.iter().rfind(|(head, _)| head.time <= since) {
+            self.journal.retain(head.tick, (now - CHANGES_KEPT).0)?;
         }
-        if let Ok(files) = self.keeping.checkpoints.list()
-            && let Some((oldest, _)) = files.first()
-        {
-            self.journal.retain(oldest.tick, (now - CHANGES_KEPT).0)?;
+        if let Err(error) = self.keeping.checkpoints.retain(since) {
+            tracing::warn!(%error, "old checkpoints were not removed");
         }
         self.alerts.keep(|alert| alert.resolved.is_none() || now - alert.changed <= SHELF_KEPT);
         Ok(())
