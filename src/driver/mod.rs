@@ -156,9 +156,14 @@ impl Driver {
     pub fn run(mut self) -> Result<(), DriverError> {
         let mut next_cut = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
-            let wait = next_cut.saturating_duration_since(Instant::now());
-            self.poll(wait)?;
-            std::thread::sleep(next_cut.saturating_duration_since(Instant::now()));
+            // until the cut itself: a tick holds what came right before it
+            loop {
+                let wait = next_cut.saturating_duration_since(Instant::now());
+                self.poll(wait)?;
+                if wait.is_zero() {
+                    break;
+                }
+            }
             let more = self.cut(wall_clock())?;
             if self.exit_at_end && !more && self.all_at_end() {
                 self.finish()?;

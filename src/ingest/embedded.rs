@@ -83,8 +83,9 @@ impl EmbeddedReader {
         std::mem::take(&mut self.lost)
     }
 
-    /// Fills buffers from what is durable now; never waits.
-    pub fn poll(&mut self, now: Instant) -> Result<(), LogError> {
+    /// Fills buffers from what is durable now, never waiting; true if there was something new.
+    pub fn poll(&mut self, now: Instant) -> Result<bool, LogError> {
+        let mut new = false;
         for (part, name) in self.parts.iter_mut().zip(&self.names) {
             let topic = &mut self.topics[part.topic];
             let end = topic.log.end_offsets()[part.number as usize];
@@ -98,6 +99,7 @@ impl EmbeddedReader {
                 let records = topic.reader.read(part.number, part.next, BATCH)?;
                 let Some(last) = records.last() else { break };
                 part.next = last.offset + 1;
+                new = true;
                 for record in records {
                     part.bytes += record.value.len();
                     part.buffer.push_back(Fetched {
@@ -110,6 +112,6 @@ impl EmbeddedReader {
             }
             part.status = PartitionStatus { end, confirmed: Some(now), assigned: true };
         }
-        Ok(())
+        Ok(new)
     }
 }

@@ -139,10 +139,15 @@ impl Reader {
         &self.names
     }
 
-    /// Fills buffers; waits for at most `wait`.
+    /// Fills buffers; where nothing is there, waits for at most `wait`.
     pub fn poll(&mut self, wait: Duration) -> Result<(), ReadError> {
         match &mut self.log {
-            Kind::Embedded(r) => r.poll(Instant::now())?,
+            Kind::Embedded(r) => {
+                if !r.poll(Instant::now())? && !wait.is_zero() {
+                    std::thread::sleep(wait);
+                    r.poll(Instant::now())?;
+                }
+            }
             Kind::Kafka(r) => {
                 r.poll(wait);
             }
