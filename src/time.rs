@@ -7,7 +7,11 @@
 //! 2. Text in is RFC 3339 with an offset; text out is RFC 3339 in UTC with no needless zeros.
 //! 3. `Alignment::start_of(t)` ≤ t < `Alignment::end_of(start)` for every t.
 //!
+//! time/working.rs: time that counts only while offices are open.
+//!
 //! Called by: everything.
+
+pub mod working;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
