@@ -1,4 +1,4 @@
-//! What the province knows of itself, as files in one folder: areas, sources, sectors.
+//! What the province knows of itself, as files in one folder: areas, sources, sectors, calendar, indicators.
 //!
 //! Owns the file formats under `registry/` and the [`Registry`] they make.
 //! Refuses to know: the clock, events, where the files came from ([`read_dir`] is the only I/O and lives apart, in `files`).
@@ -11,9 +11,11 @@
 //! Called by: `cli` (check, run, areas), `ingest` and `engine` (areas, expected sources), `server` (maps, names).
 
 mod areas;
+mod calendar;
 mod decode;
 mod error;
 mod files;
+mod indicators;
 mod locate_points;
 mod sectors;
 mod source_files;
@@ -22,8 +24,10 @@ mod sources;
 mod tests;
 
 pub use areas::Straddle;
+pub use calendar::{Calendar, Holiday, Limits, Shift};
 pub use error::FileError;
 pub use files::read_dir;
+pub use indicators::{Baseline, Direction, Indicator, Indicators, Target};
 pub use locate_points::{LocateError, locate_points};
 pub use sectors::Sector;
 pub use sources::{Attribute, Source, Sources};
@@ -64,6 +68,8 @@ pub struct Registry {
     pub sources: Sources,
     /// In the order of the file.
     pub sectors: Vec<Sector>,
+    pub calendar: Calendar,
+    pub indicators: Indicators,
     /// [`RegistryFiles::hash`] of the files it was made from.
     pub hash: String,
 }
@@ -76,9 +82,12 @@ impl Registry {
         let drafts = source_files::decode_source_files(files, &mut errors);
         let known = sources::Known { areas: areas.as_ref().map(|(index, _)| index), sectors: sectors.as_deref() };
         let sources = sources::check_sources(drafts, &known, &mut errors);
+        let calendar = calendar::decode_calendar(files, &mut errors);
+        let indicators = indicators::decode_indicators(files, areas.as_ref().map(|(index, _)| index), &mut errors);
         match (areas, errors.is_empty()) {
             (Some((areas, straddles)), true) => {
-                Ok(Registry { areas, straddles, sources, sectors: sectors.unwrap_or_default(), hash: files.hash() })
+                let (sectors, hash) = (sectors.unwrap_or_default(), files.hash());
+                Ok(Registry { areas, straddles, sources, sectors, calendar, indicators, hash })
             }
             _ => Err(errors),
         }
@@ -86,6 +95,21 @@ impl Registry {
 
     pub fn sector(&self, code: &str) -> Option<&Sector> {
         self.sectors.iter().find(|s| s.code == code)
+    }
+
+    /// The level of a unit that is an area.
+    fn level_of(&self, unit: &str, at: Timestamp) -> Option<&str> {
+        self.areas.by_code(unit, at).map(|id| self.areas.area(id).level.as_str())
+    }
+
+    /// See [`Indicators::target`].
+    pub fn target(&self, code: &str, who: &str, at: Timestamp) -> Option<f64> {
+        self.indicators.target(code, who, self.level_of(who, at), at)
+    }
+
+    /// See [`Indicators::pace`].
+    pub fn pace(&self, code: &str, who: &str, at: Timestamp) -> Option<f64> {
+        self.indicators.pace(code, who, self.level_of(who, at), at)
     }
 
     /// The area of a source at a time: the one it names, else the finest that holds its position.

@@ -179,3 +179,114 @@ fn points_in_areas_out() {
         assert!(found.contains(error), "{found}");
     }
 }
+
+#[test]
+fn the_shipped_calendar_knows_its_years() {
+    let calendar = &SHIPPED.calendar;
+    let instant = |text: &str| Timestamp::parse_rfc3339(format!("{text}:00+07:00").as_bytes()).unwrap();
+    assert_eq!(calendar.working.years().collect::<Vec<_>>(), [2024, 2025, 2026, 2027]);
+    assert_eq!(calendar.working.day(), Span::hours(8));
+    // a field report of Friday before Tết is due after it
+    let limits = &calendar.limits["field_report"];
+    let created = instant("2026-02-13T16:00");
+    assert_eq!(limits.get("environment").after(created, &calendar.working), Ok(instant("2026-02-23T16:00")));
+    assert_eq!(limits.get("no such category").after(created, &calendar.working), Ok(instant("2026-02-24T16:00")));
+    // a day of the year is 8 hours; weekends and days off are not there
+    for (year, days) in [(2024, 251), (2025, 250), (2026, 250)] {
+        let (from, to) = (instant(&format!("{year}-01-01T00:00")), instant(&format!("{}-01-01T00:00", year + 1)));
+        assert_eq!(calendar.working.between(from, to), Ok(Span::hours(8 * days)), "{year}");
+    }
+    assert_eq!(calendar.shifts.len(), 3);
+    assert!(calendar.holidays.iter().any(|h| h.vi.contains("Bính Ngọ")));
+    assert!(registry(&[]).unwrap().calendar.working.years().next().is_none());
+}
+
+#[test]
+fn faults_of_a_calendar_have_places() {
+    let found = errors(&[(
+        "calendar.yaml",
+        "time_zone: Asia/Hanoi\nworking_hours:\n  - {days: [mon, tues], from: \"07:30\", to: \"11:30\"}\n  - {days: [mon], from: \"11:00\", to: \"12:00\"}\n  - {days: [mon], from: \"8:00\", to: \"25:00\"}\n  - {days: [mon], from: \"13:00\", to: \"12:00\"}\nholidays:\n  2025: []\n  2026:\n    - {date: 2026-13-01, vi: A}\n    - {date: 2025-01-01, vi: B}\n    - {from: 2026-02-20, to: 2026-02-16, vi: C}\n    - {vi: D}\n    - {date: 2026-01-01, vi: E}\n    - {date: 2026-01-03, vi: F}\nworking_days_extra:\n  2026:\n    - {date: 2026-01-01, instead_of: 2026-01-02}\n    - {date: 2026-01-10, instead_of: 2026-01-05}\n    - {date: 2026-01-17, instead_of: 2026-01-03}\n  2028: [{date: 2028-01-08, instead_of: 2028-01-03}]\nshifts:\n  - {code: a, from: \"06:00\", to: \"14:00\", name_vi: A}\n  - {code: a, from: \"14:00\", to: \"22:00\", name_vi: B}\nlimits:\n  field_report: {noise: 2 hours}\n",
+    )]);
+    for part in [
+        "calendar.yaml:1:12: time_zone \"Asia/Hanoi\" is not known",
+        "calendar.yaml:3:18: \"tues\" is no day (did you mean tue?)",
+        "calendar.yaml:4:13: working hours of mon overlap",
+        "calendar.yaml:5:25: \"8:00\" is no time of day",
+        "calendar.yaml:6:38: working hours that end before they begin",
+        "calendar.yaml: holidays of 2025 are empty",
+        "calendar.yaml:10:14: \"2026-13-01\" is no date",
+        "calendar.yaml:11:30: B: 2025-01-01 to 2025-01-01 is no span of days in 2026",
+        "calendar.yaml:12:46: C: 2026-02-20 to 2026-02-16 is no span",
+        "calendar.yaml:13:12: D: neither a date nor from and to",
+        "calendar.yaml:18:14: 2026-01-01 is off and worked at once",
+        "calendar.yaml:19:38: 2026-01-10 is worked instead of 2026-01-05, which is not off",
+        "calendar.yaml:20:38: 2026-01-17 is worked instead of 2026-01-03, which is not off",
+        "calendar.yaml:21:17: 2028-01-08 is worked, but 2028 has no holidays",
+        "calendar.yaml:24:12: shift a stands twice",
+        "calendar.yaml:26:25: limit field_report, noise: \"2 hours\" is no length of time",
+        "limits field_report have no default",
+    ] {
+        assert!(found.iter().any(|t| t.contains(part)), "{part} not in {found:#?}");
+    }
+    let found = errors(&[("calendar.yaml", "working_hours: []\n")]);
+    assert!(found[0].starts_with("calendar.yaml:1") && found[0].contains("holidays"), "{found:?}");
+}
+
+#[test]
+fn targets_and_lines_of_the_shipped_indicators() {
+    let registry = &*SHIPPED;
+    assert_eq!(registry.indicators.iter().count(), 28);
+    assert!(registry.indicators.iter().all(|i| i.targets.iter().all(|t| t.source.contains('('))));
+    for (code, who, date, target) in [
+        // before its day is over it is aimed at, afterwards it holds, until the next
+        ("work_file_online", "province", "2024-06-01", Some(90.0)),
+        ("work_file_online", "province", "2026-06-01", Some(90.0)),
+        ("work_file_online", "province", "2030-12-31", Some(90.0)),
+        ("work_file_online", "province", "2031-01-01", Some(100.0)),
+        // a commune by its own code, a district while there were districts
+        ("work_file_online", "24617", "2026-06-01", Some(60.0)),
+        ("work_file_online", "district", "2025-06-30", Some(80.0)),
+        ("work_file_online", "district", "2025-07-02", None),
+        // one date, one unit and the others
+        ("sme_digital", "52", "2026-06-01", Some(50.0)),
+        ("sme_digital", "52", "2031-06-01", Some(80.0)),
+        ("sme_digital", "67", "2031-06-01", Some(70.0)),
+        ("security_level", "anybody", "2026-06-01", Some(100.0)),
+        ("no_such_code", "province", "2026-06-01", None),
+        ("work_file_online", "nobody", "2026-06-01", None),
+    ] {
+        assert_eq!(registry.target(code, who, at(date)), target, "{code} {who} {date}");
+    }
+    let pace = |who: &str, date: &str| registry.pace("digital_economy", who, at(date));
+    // 6.64 at the end of 2022, 7.5 at that of 2023: in the middle in between; then on the way to 12; no line without a baseline
+    assert_eq!(pace("67", "2022-12-31"), Some(6.64));
+    assert!((pace("67", "2023-07-02").unwrap() - 7.07).abs() < 0.01);
+    assert!(pace("67", "2026-06-01").is_some_and(|v| v > 8.0 && v < 12.0));
+    assert_eq!(pace("67", "2035-01-01"), Some(12.0));
+    assert_eq!((pace("67", "2022-06-01"), pace("52", "2024-06-01")), (None, None));
+}
+
+#[test]
+fn faults_of_indicators_have_places() {
+    let target = "{by: 2025-12-31, level: all, value: 1, source: S}";
+    let found = errors(&[(
+        "indicators.yaml",
+        &format!(
+            "indicators:\n  - {{code: a, name_vi: A, unit: \"\", direction: up, cadence: 1x, grace: 1mo, targets: [{target}]}}\n  - {{code: b, name_vi: B, unit: n, direction: up, cadence: 1mo, grace: 1d, baseline: {{at: then, value: 1}}, targets: []}}\n  - code: c\n    name_vi: C\n    unit: n\n    direction: down\n    cadence: 1mo\n    grace: 1d\n    targets:\n      - {{by: 2025, level: comune, value: 1, source: \" \"}}\n      - {target}\n      - {target}\n  - {{code: d, name_vi: D, unit: n, direction: up, cadence: 1mo, grace: 1d, targets: [{target}]}}\n  - {{code: d, name_vi: D, unit: n, direction: up, cadence: 1mo, grace: 1d, targets: [{target}]}}\n"
+        ),
+    )]);
+    for part in [
+        "indicators.yaml:2:33: indicator a: unit is empty",
+        "indicator a: cadence \"1x\" is no period",
+        "indicator a: grace \"1mo\" is no span",
+        "indicators.yaml:3:12: indicator b: baseline at \"then\" is no date",
+        "indicators.yaml:3:12: indicator b: no targets",
+        "indicators.yaml:11:14: indicator c: \"2025\" is no date",
+        "indicators.yaml:11:27: indicator c: level \"comune\" is not known (did you mean commune?)",
+        "indicator c: a target without its source",
+        "indicators.yaml:13:14: indicator c: two targets by 2025-12-31 for all",
+        "indicators.yaml:15:12: indicator d stands twice",
+    ] {
+        assert!(found.iter().any(|t| t.contains(part)), "{part} not in {found:#?}");
+    }
+}
