@@ -138,5 +138,9 @@ fn known(registry: &Registry, definitions: &Definitions) -> Known {
         sectors: (!registry.sectors.is_empty()).then(|| registry.sectors.iter().map(|s| s.code.clone()).collect()),
         source_attributes: (!registry.sources.is_empty()).then_some(attributes),
         sops: Some(sops.map(str::to_owned).collect()),
+        indicators: Some(
+            registry.indicators.iter().map(|i| (i.code.clone(), i.names().map(str::to_owned).collect::<BTreeSet<_>>())).collect(),
+        ),
+        limits: Some(registry.calendar.limits.keys().cloned().collect()),
     }
 }

@@ -20,6 +20,7 @@ use crate::geo::AreaId;
 use crate::pipeline::Pipeline;
 use crate::pipeline::expr::Value;
 use crate::registry::{Attribute, Registry};
+use crate::time::working::hours_to_span;
 use crate::time::{Span, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -189,6 +190,18 @@ impl KeyFacts for Facts<'_> {
 
     fn area_of(&self, tag: &str) -> Option<AreaId> {
         self.registry.areas.by_code(tag, self.at)
+    }
+
+    fn target(&self, code: &str, who: &str, at: Timestamp) -> Option<f64> {
+        self.registry.target(code, who, at)
+    }
+
+    fn pace(&self, code: &str, who: &str, at: Timestamp) -> Option<f64> {
+        self.registry.pace(code, who, at)
+    }
+
+    fn working(&self, from: Timestamp, hours: f64) -> Option<Timestamp> {
+        self.registry.calendar.working.add(from, hours_to_span(hours)?).ok()
     }
 }
 

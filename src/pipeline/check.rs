@@ -109,7 +109,14 @@ mod tests {
 
     fn known() -> Known {
         let set = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>());
-        Known { sectors: set(&["environment", "traffic"]), source_attributes: set(&["bd1", "limit"]), sops: set(&["sop/congestion.md"]) }
+        let indicators = [("work_file_online", set(&["province", "commune"]).unwrap()), ("open_data", set(&["all"]).unwrap())];
+        Known {
+            sectors: set(&["environment", "traffic"]),
+            source_attributes: set(&["bd1", "limit"]),
+            sops: set(&["sop/congestion.md"]),
+            indicators: Some(indicators.into_iter().map(|(code, names)| (code.to_owned(), names)).collect()),
+            limits: set(&["field_report"]),
+        }
     }
 
     fn folder(path: &str) -> BTreeMap<String, String> {

@@ -1,7 +1,7 @@
 //! Texts of pipelines → [`Pipeline`]s that are valid by construction, or all their mistakes.
 //!
 //! Owns: the order of checks over a set of files, defaults of the timing, names, versions. compile/event.rs knows what expressions over
-//! events may say, compile/window.rs windows and aggregates, compile/rule.rs alerts. Refuses to know: files, schemas' insides
+//! events may say, compile/window.rs windows and aggregates, compile/rule.rs alerts, compile/ask.rs what they ask the registry. Refuses to know: files, schemas' insides
 //! ([`Schemas`] answers), the registry's insides ([`Known`]).
 //!
 //! Invariants
@@ -12,6 +12,7 @@
 //!
 //! Called by: check, cli, app, scenario.
 
+mod ask;
 mod event;
 mod rule;
 mod window;
@@ -76,6 +77,10 @@ pub struct Known {
     pub source_attributes: Option<BTreeSet<String>>,
     /// Procedures, relative to the registry: "sop/congestion.md".
     pub sops: Option<BTreeSet<String>>,
+    /// Indicators by code, with the units and levels of their targets.
+    pub indicators: Option<BTreeMap<String, BTreeSet<String>>>,
+    /// Tables of time limits in registry/calendar.yaml.
+    pub limits: Option<BTreeSet<String>>,
 }
 
 /// What rules may read of an area.

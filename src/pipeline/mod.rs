@@ -205,6 +205,20 @@ pub enum RuleVar {
     Area(String),
     /// An attribute of the row's source in the registry.
     SourceAttribute(String),
+    /// `target(code, unit or level, time)`: what an indicator should be by then.
+    Target(Box<[RuleArg; 3]>),
+    /// `pace(code, unit or level, time)`: the straight line from its baseline to its next target.
+    Pace(Box<[RuleArg; 3]>),
+    /// `working(time, hours)`: when so much working time has passed.
+    Working(Box<[RuleArg; 2]>),
+}
+
+/// What a function of a rule is given.
+#[derive(Clone, PartialEq, Debug)]
+pub enum RuleArg {
+    Text(String),
+    Num(f64),
+    Var(RuleVar),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]

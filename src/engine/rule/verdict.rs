@@ -12,7 +12,7 @@
 use crate::engine::{AlertChange, FieldValue, Key, Row};
 use crate::geo::AreaId;
 use crate::pipeline::expr::{Inputs, Program, Value};
-use crate::pipeline::{RuleSpec, RuleVar, WindowSpec};
+use crate::pipeline::{RuleArg, RuleSpec, RuleVar, WindowSpec};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -27,6 +27,18 @@ pub trait KeyFacts {
     fn cadence(&self, source: &str, at: Timestamp) -> Option<Span>;
     /// The area that an `area` tag names: keys in snapshots carry tags only.
     fn area_of(&self, tag: &str) -> Option<AreaId>;
+    /// What an indicator of a unit or level should be at a time; `None` where nobody said.
+    fn target(&self, _code: &str, _who: &str, _at: Timestamp) -> Option<f64> {
+        None
+    }
+    /// The straight line to its next target.
+    fn pace(&self, _code: &str, _who: &str, _at: Timestamp) -> Option<f64> {
+        None
+    }
+    /// When so much working time has passed; `None` where the calendar does not know the year.
+    fn working(&self, _from: Timestamp, _hours: f64) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// Three-valued (R6).
@@ -90,6 +102,30 @@ impl<'a> RowView<'a> {
                 Some(source) => self.facts.source_attribute(source, name, self.end),
                 None => Value::Unknown,
             },
+            RuleVar::Target(args) => self.indicator(args, |code, who, at| self.facts.target(code, who, at)),
+            RuleVar::Pace(args) => self.indicator(args, |code, who, at| self.facts.pace(code, who, at)),
+            RuleVar::Working(args) => match (self.argument(&args[0]), self.argument(&args[1])) {
+                (Value::Time(from), Value::Num(hours)) => self.facts.working(from, hours).map_or(Value::Unknown, Value::Time),
+                _ => Value::Unknown,
+            },
+        }
+    }
+
+    fn indicator(&self, args: &[RuleArg; 3], ask: impl Fn(&str, &str, Timestamp) -> Option<f64>) -> Value<'a> {
+        match (self.argument(&args[0]), self.argument(&args[1]), self.argument(&args[2])) {
+            (Value::Text(code), Value::Text(who), Value::Time(at)) => ask(&code, &who, at).map_or(Value::Unknown, Value::Num),
+            _ => Value::Unknown,
+        }
+    }
+
+    fn argument<'b>(&self, arg: &'b RuleArg) -> Value<'b>
+    where
+        'a: 'b,
+    {
+        match arg {
+            RuleArg::Text(text) => Value::Text(Cow::Borrowed(text)),
+            RuleArg::Num(n) => Value::Num(*n),
+            RuleArg::Var(var) => self.value(var),
         }
     }
 }

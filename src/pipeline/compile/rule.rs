@@ -15,6 +15,7 @@ use super::super::mistake::{closest, listed};
 use super::super::spec::{AlertYaml, ByYaml, WindowYaml};
 use super::super::yaml::Text;
 use super::super::{RuleLimit, RuleSpec, RuleVar, Template, TemplatePart, WindowSpec};
+use super::ask::{ASKING, ask};
 use super::window::is_aggregate;
 use super::{AREA_VARS, Compiler, Known, Version};
 use std::ops::Range;
@@ -79,6 +80,13 @@ impl RuleScope<'_> {
         Ok((RuleVar::SourceAttribute(member.to_owned()), ValueType::Any))
     }
 
+    fn slot(&mut self, var: RuleVar) -> usize {
+        self.vars.iter().position(|v| *v == var).unwrap_or_else(|| {
+            self.vars.push(var);
+            self.vars.len() - 1
+        })
+    }
+
     fn unknown(&self, path: &str) -> Unresolved {
         let window = self.window;
         let names: Vec<&str> = window.fields.iter().map(|f| f.name.as_str()).chain(window.tags.iter().map(String::as_str)).collect();
@@ -99,14 +107,17 @@ impl Scope for RuleScope<'_> {
             return Ok(Found::Absent);
         }
         let (var, kind) = self.resolve(path)?;
-        let slot = self.vars.iter().position(|v| *v == var).unwrap_or_else(|| {
-            self.vars.push(var);
-            self.vars.len() - 1
-        });
-        Ok(Found::Slot(slot, kind))
+        Ok(Found::Slot(self.slot(var), kind))
+    }
+
+    fn functions(&self) -> &'static [&'static str] {
+        &ASKING
     }
 
     fn call(&mut self, name: &str, args: &[Ast], at: &Range<usize>) -> Option<Result<Found, ExprError>> {
+        if let Some(asked) = ask(name, args, at, self.known, &|path| self.resolve(path)) {
+            return Some(asked.map(|(var, kind)| Found::Slot(self.slot(var), kind)));
+        }
         if !is_aggregate(name) {
             return None;
         }

@@ -18,7 +18,9 @@ use std::ops::Range;
 pub const FUNCTIONS: [&str; 9] = ["known", "double", "string", "lower", "replace", "split", "time", "format_time", "duration"];
 
 /// Functions of the design that this version lacks.
-const LATER: [&str; 5] = ["distinct", "target", "pace", "previous", "working"];
+const LATER: [&str; 2] = ["distinct", "previous"];
+/// Functions that only rules have.
+const OF_RULES: [&str; 3] = ["target", "pace", "working"];
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -341,6 +343,7 @@ impl Compiler<'_> {
             "split" => "two arguments: text and separator",
             "time" => "one argument (RFC 3339), or three: text, format, zone",
             _ if LATER.contains(&name) => return self.error(&at, format!("`{name}` is not available yet")),
+            _ if OF_RULES.contains(&name) => return self.error(&at, format!("`{name}` asks the registry: only alerts can")),
             "int" | "uint" => return self.error(&at, format!("`{name}` is not available: all numbers are doubles, write double(x)")),
             "size" | "matches" | "contains" | "startsWith" | "endsWith" => {
                 return self.error(&at, format!("`{name}` is not available: compare with ==, in, lower, replace or split"));
