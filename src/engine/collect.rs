@@ -147,6 +147,8 @@ pub struct PartWindow {
     /// By window end: numbers of the registered sources heard.
     pub(super) heard: BTreeMap<Timestamp, BTreeSet<u32>>,
     spare: Vec<OpenWindow>,
+    /// The partition's clock when this definition came into force: what ended by then is the former definition's, and late here (D2).
+    pub(super) born: Timestamp,
     /// The window that was asked for last: `[start, end)`.
     around: (Timestamp, Timestamp),
 }
@@ -159,6 +161,7 @@ impl PartWindow {
             open: Vec::new(),
             heard: BTreeMap::new(),
             spare: Vec::new(),
+            born: Timestamp::MIN,
             around: (Timestamp::MAX, Timestamp::MIN),
         }
     }
@@ -376,7 +379,8 @@ impl Taking<'_, '_> {
             }
             let (start, end) = part.windows[w].bounds(spec, time);
             let delayed = self.record.broker_time.is_some_and(|b| b >= end + timing.max_delay);
-            wanted.push((w, start, end, too_old || delayed || watermark >= end + timing.lateness));
+            let before = end <= part.windows[w].born;
+            wanted.push((w, start, end, too_old || delayed || before || watermark >= end + timing.lateness));
         }
         if wanted.is_empty() {
             return Verdict::Unwanted;

@@ -80,6 +80,8 @@ pub(super) struct MergedWindows {
     pub unfired: BTreeSet<Timestamp>,
     /// By window end.
     pub heard: BTreeMap<Timestamp, Heard>,
+    /// When this definition came into force: windows that had begun lack what came before (D2).
+    pub born: Timestamp,
 }
 
 /// One window, all partitions.
@@ -230,7 +232,8 @@ impl Merger {
 
 impl Pipe {
     pub(super) fn new(pipeline: &Pipeline) -> Pipe {
-        let windows = pipeline.windows.iter().map(|_| MergedWindows::default()).collect();
+        let new = |_| MergedWindows { born: Timestamp::MIN, ..MergedWindows::default() };
+        let windows = pipeline.windows.iter().map(new).collect();
         Pipe { parts: Vec::new(), windows, frontier: Timestamp::MIN, settled: Timestamp::MIN }
     }
 
@@ -295,7 +298,7 @@ impl Pipe {
             None => highest.max(time - timing.out_of_orderness),
         };
         for (w, windows) in self.windows.iter_mut().enumerate() {
-            let MergedWindows { open, unfired, .. } = windows;
+            let MergedWindows { open, unfired, born, .. } = windows;
             while let Some(start) = unfired.first().copied() {
                 let Some(merged) = open.get_mut(&start) else {
                     unfired.remove(&start);
@@ -306,7 +309,7 @@ impl Pipe {
                 }
                 unfired.remove(&start);
                 let held = holders.is_some_and(|least| least < merged.end);
-                merged.fire(if held { RowState::Incomplete } else { RowState::Final });
+                merged.fire(if held || start < *born { RowState::Incomplete } else { RowState::Final });
                 touched.insert((index, w, start));
             }
         }

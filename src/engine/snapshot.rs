@@ -91,6 +91,13 @@ struct PartWindowState {
     announced: usize,
     open: Vec<OpenWindowState>,
     heard: BTreeMap<Timestamp, BTreeSet<u32>>,
+    #[serde(default = "always")]
+    born: Timestamp,
+}
+
+/// A definition that was there from the beginning.
+fn always() -> Timestamp {
+    Timestamp::MIN
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,6 +114,8 @@ struct MergedWindowsState {
     local: Vec<Vec<u32>>,
     open: Vec<MergedState>,
     heard: BTreeMap<Timestamp, Heard>,
+    #[serde(default = "always")]
+    born: Timestamp,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -159,9 +168,11 @@ impl Lane {
         let places = Places::of(&setup, &state.pipelines, state.areas == setup.areas_version);
         let mut lane = Lane::new(setup.clone());
         lane.collectors = state.partitions.into_iter().enumerate().map(|(i, p)| p.restore(&setup, &places, i as u32)).collect();
+        let born = lane.collectors.iter().filter_map(Collector::clock).max().unwrap_or(Timestamp::MIN);
+        lane.core.merger.pipes.iter_mut().flat_map(|pipe| &mut pipe.windows).for_each(|windows| windows.born = born);
         for (old, pipe) in state.pipes.into_iter().enumerate() {
             if let Some(new) = places.pipeline(old) {
-                lane.core.merger.pipes[new] = pipe.restore(&setup, &places, old, new);
+                pipe.restore(&mut lane.core.merger.pipes[new], &places, old);
             }
         }
         for (p, w, start) in state.owed {
@@ -234,8 +245,13 @@ impl PartitionState {
         for source in &self.sources {
             collector.sources.intern(source);
         }
-        // a pipeline that is new here has been idle for no time yet
-        collector.parts.iter_mut().for_each(|part| part.accepted_at = self.readable);
+        let born = self.clock.unwrap_or(Timestamp::MIN);
+        for part in &mut collector.parts {
+            // a pipeline that is new here has been idle for no time yet
+            part.accepted_at = self.readable;
+            // nor has it seen what came before; state that finds its window says otherwise
+            part.windows.iter_mut().for_each(|window| window.born = born);
+        }
         for (old, part) in self.parts.into_iter().enumerate() {
             if let Some(new) = places.pipeline(old) {
                 part.restore(&mut collector.parts[new], setup, places, old, new);
@@ -253,6 +269,7 @@ impl Part {
             announced: w.announced,
             open: w.open.iter().map(OpenWindow::save).collect(),
             heard: w.heard.clone(),
+            born: w.born,
         });
         PartState {
             watermark: self.watermark,
@@ -289,6 +306,7 @@ impl PartState {
             }
             window.announced = state.announced;
             window.heard = state.heard;
+            window.born = state.born;
             window.open = state.open.into_iter().map(OpenWindow::restore).collect();
         }
         part.counts = PartCounts { partly_late, no_key, ..self.counts };
@@ -302,14 +320,14 @@ impl Pipe {
             local: w.local.clone(),
             open: w.open.iter().map(|(start, m)| m.save(*start)).collect(),
             heard: w.heard.clone(),
+            born: w.born,
         });
         PipeState { parts: self.parts.clone(), windows: windows.collect(), frontier: self.frontier, settled: self.settled }
     }
 }
 
 impl PipeState {
-    fn restore(self, setup: &Setup, places: &Places, old: usize, new: usize) -> Pipe {
-        let mut pipe = Pipe::new(&setup.pipelines[new]);
+    fn restore(self, pipe: &mut Pipe, places: &Places, old: usize) {
         pipe.parts = self.parts;
         pipe.frontier = self.frontier;
         pipe.settled = self.settled;
@@ -321,6 +339,7 @@ impl PipeState {
             }
             windows.local = state.local;
             windows.heard = state.heard;
+            windows.born = state.born;
             for merged in state.open {
                 if merged.fired.is_none() {
                     windows.unfired.insert(merged.start);
@@ -329,6 +348,5 @@ impl PipeState {
             }
             pipe.windows[to] = windows;
         }
-        pipe
     }
 }

@@ -141,9 +141,21 @@ fn d2_a_changed_window_starts_empty() {
     assert_eq!(sim.changes(s(71)), ["hot firing>resolved 120 RuleChanged"]);
     assert_eq!(
         sim.event(0, "t.a", "a", s(80), json!({"x": 1})).finish().rows(s(81)),
-        ["m,source=a 60 n=1i,x=1.0 final r0"],
-        "it starts empty"
+        ["m,source=a 60 n=1i,x=1.0 incomplete r0"],
+        "it starts empty, and says that it lacks what came before"
     );
+}
+
+/// D2: what belongs to windows that ended before the definition changed is late: a row of all events is not overwritten by one of a few.
+#[test]
+fn d2_a_changed_window_leaves_the_rows_of_the_former_definition_alone() {
+    let mut sim = hot_since_60(&with_rule(MINUTE, "when: x > 5"));
+    change(&mut sim, &with_rule(&MINUTE.replace("mean(data.x)", "max(data.x)"), "when: x > 5"));
+    sim.event(0, "t.a", "a", s(50), json!({"x": 1})).event(0, "t.a", "a", s(130), json!({"x": 2}));
+    let effects = sim.step(s(130));
+    assert_eq!(effects.late.iter().map(|(_, late)| late.time).collect::<Vec<_>>(), [s(50)]);
+    assert_eq!(effects.rows.iter().map(|r| row_line(&sim.setup, r)).collect::<Vec<_>>(), [""; 0]);
+    assert_eq!(sim.finish().rows(s(131)), ["m,source=a 120 n=1i,x=2.0 final r0"], "it began after the change");
 }
 
 /// D2: a changed rule starts anew and its open alert resolves; the window keeps its state.
@@ -176,7 +188,7 @@ fn d2_what_did_not_change_goes_on() {
     assert_eq!(sim.rows(s(80)), [""; 0]);
     assert_eq!(
         sim.event(0, "t.a", "a", s(125), json!({})).rows(s(125)),
-        ["m,source=a 60 n=2i,x=4.5 final r0", "other,source=a 60 n=1i,x=1.0 final r0"]
+        ["m,source=a 60 n=2i,x=4.5 final r0", "other,source=a 60 n=1i,x=1.0 incomplete r0"]
     );
     assert_eq!(sim.lane.core.book().iter().map(|a| a.condition).collect::<Vec<_>>(), [ioc::engine::Condition::Resolved]);
 }

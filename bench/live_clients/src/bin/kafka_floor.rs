@@ -2,7 +2,7 @@
 //!
 //! kafka_floor fill BROKERS TOPIC FILE…       each file's lines into one partition of a new topic that keeps the producer's times
 //! kafka_floor read BROKERS TOPIC MESSAGES    one poll a message; CPU and wall as JSON
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -45,6 +45,7 @@ fn read(brokers: &str, topic: &str, messages: u64) -> anyhow::Result<()> {
     let consumer: BaseConsumer = config(brokers).set("group.id", "kafka-floor").set("enable.auto.commit", "false").create()?;
     let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10))?;
     let partitions = metadata.topics().first().context("no such topic")?.partitions().len();
+    ensure!(partitions > 0, "no topic {topic}");
     let mut list = TopicPartitionList::new();
     for partition in 0..partitions {
         list.add_partition_offset(topic, partition as i32, Offset::Beginning)?;
