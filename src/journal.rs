@@ -12,13 +12,11 @@
 //!
 //! In the file, alerts' and operators' changes are JSON text, to be read with `sqlite3`; ticks, ten a second, are JSON compressed per batch.
 //!
-//! Called by: driver (writes through [`JournalThread`]), server (history of an alert), cli (replay, doctor).
+//! Called by: driver::gate (writes), server (history of an alert), cli (replay, doctor).
 
 mod reader;
-mod thread;
 
 pub use reader::{Change, JournalReader, Ticks};
-pub use thread::JournalThread;
 
 use crate::disk::database::{self, DatabaseError, InFile};
 use crate::engine::{AlertChange, HandlingChange, Tick, TickTime};
@@ -50,8 +48,6 @@ pub enum JournalError {
     Fenced { path: PathBuf, ours: u64, found: u64 },
     #[error("{}: tick {found} cannot follow tick {last}. This is a mistake of the program: please report it", path.display())]
     Gap { path: PathBuf, last: u64, found: u64 },
-    #[error("the journal's thread has ended; see the error before this one")]
-    Closed,
 }
 
 /// One tick with what it caused. Ticks without effect are entries too: they go with the next that has one.
