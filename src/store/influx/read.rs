@@ -4,7 +4,8 @@
 //!
 //! Invariants
 //! 1. Names and values stand in Flux as escaped strings (`flux_string`), times as numbers.
-//! 2. No answer holds a null number, on which the crate panics: fields are not pivoted by the server but joined here by (tags, time).
+//! 2. A point whose fields are still being written, so that it has no `state` yet, is not there yet.
+//! 3. No answer holds a null number, on which the crate panics: fields are not pivoted by the server but joined here by (tags, time).
 //!
 //! Called by: store::influx.
 
@@ -13,7 +14,7 @@ use crate::engine::{FieldValue, RowState};
 use crate::store::line::{StoredRow, state_of_name, stored_tag};
 use crate::store::{TrendPoint, TrendQuery};
 use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A Flux string literal: quotes, backslashes and `${` are escaped (Flux specification, "String literals").
 pub fn flux_string(text: &str) -> String {
@@ -61,16 +62,21 @@ impl Influx {
         filters.push(format!("(r._field == {} or r._field == \"revision\" or r._field == \"state\")", flux_string(&query.field)));
         let cells = self.cells(&filters, (query.from, query.to), "[\"_time\", \"_field\", \"_value\"]").await?;
         let mut points: BTreeMap<Timestamp, TrendPoint> = BTreeMap::new();
+        let mut whole = BTreeSet::new();
         for cell in cells {
             let empty = TrendPoint { start: cell.start, value: None, state: RowState::Final, revision: 0 };
             let point = points.entry(cell.start).or_insert(empty);
             match (cell.field.as_str(), cell.value) {
-                ("state", CellValue::Text(state)) => point.state = state_of_name(&state).unwrap_or(RowState::Final),
+                ("state", CellValue::Text(state)) => {
+                    point.state = state_of_name(&state).unwrap_or(RowState::Final);
+                    whole.insert(cell.start);
+                }
                 ("revision", CellValue::Number(FieldValue::Int(n))) => point.revision = u32::try_from(n).unwrap_or(u32::MAX),
                 (_, CellValue::Number(value)) => point.value = value.number(),
                 (_, CellValue::Text(_)) => {}
             }
         }
+        points.retain(|start, _| whole.contains(start));
         Ok(points.into_values().collect())
     }
 
