@@ -223,14 +223,30 @@ pub struct CheckpointThread<T> {
     cost: CheckpointCost,
 }
 
-/// What the last checkpoint took, for who decides when the next is due (D1: at most 2 % of one processor's time).
+/// What the last checkpoint took, for who decides when the next is due (D1).
 #[derive(Clone, Debug, Default)]
-pub struct CheckpointCost(Arc<AtomicU64>);
+pub struct CheckpointCost(Arc<Micros>);
+
+#[derive(Debug, Default)]
+struct Micros {
+    write: AtomicU64,
+    pause: AtomicU64,
+}
 
 impl CheckpointCost {
-    /// How long after the last one's beginning the next may begin: 50 times what it took.
+    /// How long after the last one's beginning the next may begin: at most 2 % of one processor's time, and 20 ms of pause a minute.
     pub fn interval(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::Relaxed)) * 50
+        let write = Duration::from_micros(self.0.write.load(Ordering::Relaxed));
+        ((write + self.pause()) * 50).max(self.pause() * 3_000)
+    }
+
+    /// The engine stood still so long while its state was taken.
+    pub fn paused(&self, pause: Duration) {
+        self.0.pause.store(pause.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    pub fn pause(&self) -> Duration {
+        Duration::from_micros(self.0.pause.load(Ordering::Relaxed))
     }
 }
 
@@ -245,7 +261,7 @@ impl<T: Serialize + Send + 'static> CheckpointThread<T> {
                 let began = Instant::now();
                 let written = checkpoints.write(tick, time, &body);
                 drop(body);
-                told.0.store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+                told.0.write.store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
                 let _ = answer.send(written);
             }
         };
@@ -344,6 +360,15 @@ mod tests {
         checkpoints.retain(HOUR).unwrap();
         let kept: Vec<u64> = checkpoints.list().unwrap().iter().map(|(head, _)| head.tick).collect();
         assert_eq!(kept, [60, 120, 180, 198, 199]);
+    }
+
+    #[test]
+    fn a_long_pause_stretches_the_interval_d1() {
+        let cost = CheckpointCost::default();
+        cost.paused(Duration::from_millis(20));
+        assert_eq!(cost.interval(), Duration::from_secs(60));
+        cost.paused(Duration::from_millis(200));
+        assert_eq!(cost.interval(), Duration::from_secs(600));
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct GateCounters {
     pub rows: AtomicU64,
     pub checkpoints: AtomicU64,
     pub checkpoints_postponed: AtomicU64,
+    /// How long the engine stood still for the last one.
+    pub checkpoint_pause_micros: AtomicU64,
     pub commit_micros: AtomicU64,
 }
 
@@ -232,6 +234,8 @@ impl Telemetry {
             "Checkpoints that found the last one still being written.",
             gate.checkpoints_postponed.load(Relaxed),
         );
+        let pause = gate.checkpoint_pause_micros.load(Relaxed) as f64 / 1e6;
+        text.gauge("ioc_checkpoint_pause_seconds", "How long the engine stood still for the last checkpoint.", pause);
         if let Some(Store::Influx(influx)) = self.store.get().map(|s| &**s) {
             influx_lines(&influx.figures(), text);
         }

@@ -288,12 +288,16 @@ impl Driver {
     }
 
     fn save(&self) -> Box<Checkpoint> {
-        Box::new(Checkpoint {
+        let began = Instant::now();
+        let state = Box::new(Checkpoint {
             lane: self.lane.save(),
             partitions: self.names.clone(),
             figures: self.figures.values().cloned().collect(),
             definitions: self.definitions.clone(),
-        })
+        });
+        self.checkpoint.cost.paused(began.elapsed());
+        self.telemetry.gate.checkpoint_pause_micros.store(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+        state
     }
 
     fn hand_over(
