@@ -1,12 +1,12 @@
 //! Pipelines, schemas and registry as files, and compiled: the part of the input that decides results (D2).
 //!
-//! Owns: [`Definitions`] (texts by path) and how they become a [`Setup`]. Refuses to know: settings, lanes, the journal.
+//! Owns: [`Definitions`] (texts by path) and how they become a [`Setup`]; [`Ground`], on which scenarios stand. Refuses to know: settings, lanes, the journal.
 //!
 //! Invariants
 //! 1. Equal texts, equal `Setup::version`, wherever they lie.
 //! 2. `compile` gives a setup or all mistakes of all files at once.
 //!
-//! Called by: app, cli, file runs, recovery (with texts from the journal).
+//! Called by: app, cli, file runs, recovery (with texts from the journal), scenarios.
 
 use crate::engine::setup::{Setup, Versions};
 use crate::event::decode::{DecodePlan, Wanted};
@@ -45,12 +45,21 @@ const FOLDERS: [&str; 3] = ["pipelines", "schemas", "registry"];
 impl Definitions {
     /// Reads three folders; `schemas` and `registry` may be absent where the run has none.
     pub fn read(pipelines: &Path, schemas: Option<&Path>, registry: Option<&Path>) -> Result<Definitions, ReadError> {
+        Definitions::read_folders(Some(pipelines), schemas, registry)
+    }
+
+    /// Without pipelines: what [`Ground`] is made of.
+    pub fn read_ground(schemas: &Path, registry: &Path) -> Result<Definitions, ReadError> {
+        Definitions::read_folders(None, Some(schemas), Some(registry))
+    }
+
+    fn read_folders(pipelines: Option<&Path>, schemas: Option<&Path>, registry: Option<&Path>) -> Result<Definitions, ReadError> {
         let mut files = BTreeMap::new();
         let error = |option: &'static str, path: &Path| {
             let path = path.to_owned();
             move |source| ReadError { path, option, source }
         };
-        for (folder, ending, path) in [("pipelines", ".yaml", Some(pipelines)), ("schemas", ".json", schemas)] {
+        for (folder, ending, path) in [("pipelines", ".yaml", pipelines), ("schemas", ".json", schemas)] {
             let Some(path) = path else { continue };
             let mut names = Vec::new();
             for entry in std::fs::read_dir(path).map_err(error(folder, path))? {
@@ -127,6 +136,53 @@ impl Definitions {
 
     pub fn folders() -> [&'static str; 3] {
         FOLDERS
+    }
+}
+
+/// Schemas and registry, compiled once for the setups of many scenarios.
+pub struct Ground {
+    definitions: Definitions,
+    schemas: SchemaSet,
+    registry: Arc<Registry>,
+}
+
+impl Ground {
+    /// Of the `schemas` and `registry` of these definitions.
+    pub fn new(definitions: Definitions) -> Result<Ground, Mistakes> {
+        let registry = Registry::parse(&RegistryFiles { files: definitions.below("registry") })
+            .map_err(|errors| Mistakes(errors.iter().map(|e| format!("registry/{e}")).collect()))?;
+        Ground::on(definitions, Arc::new(registry))
+    }
+
+    /// The same where their registry has been read already.
+    pub fn on(definitions: Definitions, registry: Arc<Registry>) -> Result<Ground, Mistakes> {
+        let schemas =
+            SchemaSet::parse(&definitions.named("schemas")).map_err(|errors| Mistakes(errors.iter().map(ToString::to_string).collect()))?;
+        Ok(Ground { definitions, schemas, registry })
+    }
+
+    /// A setup of one pipeline; `sources` (YAML, none if empty) are laid over the registry's. `scenario` names them in messages.
+    pub fn setup(&self, path: &str, pipeline: &str, scenario: &str, sources: &str) -> Result<Setup, Mistakes> {
+        let registry = if sources.is_empty() { self.registry.clone() } else { Arc::new(self.overlaid(scenario, sources)?) };
+        let mut wanted = Wanted::default();
+        let files = BTreeMap::from([(path.to_owned(), pipeline.to_owned())]);
+        let pipelines = compile_pipelines(&files, &self.schemas, &known(&registry, &self.definitions), &mut wanted)
+            .map_err(|errors| Mistakes(errors.iter().map(ToString::to_string).collect()))?;
+        let plan = Arc::new(DecodePlan::compile(&self.schemas, &wanted));
+        // nothing of a scenario is kept, so nothing asks for its version
+        Ok(Setup::new(pipelines, plan, registry, Versions::default(), None))
+    }
+
+    fn overlaid(&self, scenario: &str, sources: &str) -> Result<Registry, Mistakes> {
+        let mut files = RegistryFiles { files: self.definitions.below("registry") };
+        let name = format!("sources/{scenario}");
+        files.files.insert(name, sources.to_owned());
+        self.registry.with(&files).map_err(|errors| {
+            let place = |e: String| {
+                e.strip_prefix("sources/").filter(|rest| rest.starts_with(scenario)).map_or(format!("registry/{e}"), str::to_owned)
+            };
+            Mistakes(errors.iter().map(|e| place(e.to_string())).collect())
+        })
     }
 }
 

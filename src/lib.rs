@@ -10,6 +10,7 @@
 //! - *alert*: *condition* (pending, firing, no data, resolved) and *handling* (new, acknowledged, closed) move apart. [`engine::alert`]
 //! - *tick*: the engine's only clock, and its only input besides events. [`engine::Tick`], cut by [`driver`]
 //! - *lane*: one run of the engine with one clock: live, a file run, a replay, a test. [`engine::lane`]
+//! - *scenario*: a timeline of events and what must come of it. [`scenario`]
 //! - *journal*: what happened, in the order in which it was decided; *checkpoint*: the whole state at a tick. [`journal`], [`checkpoint`]
 //! - *board*: the live picture that a page holds. [`server::board`]
 //!
@@ -22,7 +23,7 @@
 //! at a tick [`engine::merge`] folds partitions and fires rows → [`engine::rule`] judges them, [`engine::alert`] moves alerts →
 //! [`driver::gate`] writes the journal, then lets out: rows to [`store`], the picture to [`server`].
 //!
-//! [`time`] to [`engine`] are pure: no clock, no input or output, no threads, no chance. Live, file runs and tests call the same functions.
+//! [`time`] to [`scenario`] are pure: no clock, no input or output, no threads, no chance. Live, file runs and tests call the same functions.
 //! Order of modules: README.md, checked by `tests/tidy.rs`. Start reading at [`app`] (what is put together) or [`engine`] (what is computed).
 
 pub mod app;
@@ -39,6 +40,7 @@ pub mod ingest;
 pub mod journal;
 pub mod pipeline;
 pub mod registry;
+pub mod scenario;
 pub mod server;
 pub mod settings;
 pub mod store;

@@ -7,13 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of `src/` in order: one uses only itself and what stands above it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "time",
     "event",
     "geo",
     "registry",
     "pipeline",
     "engine",
+    "scenario",
     "settings",
     "disk",
     "definitions",
@@ -30,7 +31,7 @@ const LAYERS: [&str; 19] = [
 ];
 
 /// Without clock, input, output, threads, chance.
-const PURE: [&str; 6] = ["time", "event", "geo", "registry", "pipeline", "engine"];
+const PURE: [&str; 7] = ["time", "event", "geo", "registry", "pipeline", "engine", "scenario"];
 /// Single files that are pure though their module is not.
 const PURE_FILES: [&str; 1] = ["src/server/board.rs"];
 /// The one file of a pure module that reads files.

@@ -11,6 +11,7 @@ mod check;
 mod demo;
 pub mod files;
 mod run;
+pub mod test;
 mod tokens;
 
 use crate::definitions::{Mistakes, ReadError};
@@ -72,6 +73,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Read pipelines, maps, schemas and registry and report every mistake at once.
     Check(check::CheckArgs),
+    /// Run scenarios (*.test.yaml) in simulated time.
+    Test(test::TestArgs),
     /// Areas of the registry.
     #[command(subcommand)]
     Areas(AreasCommand),
@@ -180,6 +183,7 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Run(args) => run::run(settings()?, &args).map(|()| 0),
         Command::Demo(args) => demo::demo(settings()?, args).map(|()| 0),
         Command::Check(args) => check::check(settings()?, &args),
+        Command::Test(args) => test::test(settings()?, &args),
         Command::Areas(AreasCommand::Locate { folders, at, layer }) => {
             let mut settings = settings()?;
             folders.apply(&mut settings);

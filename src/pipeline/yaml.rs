@@ -24,6 +24,8 @@ pub struct Text {
     /// From its first character on; of a block scalar without the line of `|` or `>`.
     raw: String,
     quoted: Option<char>,
+    /// Written without quotes and on its own: `4` may be a number, `"4"` is text.
+    pub plain: bool,
 }
 
 impl Text {
@@ -247,7 +249,13 @@ impl<'s> Reader<'s, '_> {
             ScalarStyle::DoubleQuoted => Some('"'),
             _ => None,
         };
-        Text { at: place(&span.start), value: value.to_owned(), raw: self.source.get(raw).unwrap_or("").to_owned(), quoted }
+        Text {
+            at: place(&span.start),
+            value: value.to_owned(),
+            raw: self.source.get(raw).unwrap_or("").to_owned(),
+            quoted,
+            plain: style == ScalarStyle::Plain,
+        }
     }
 }
 

@@ -78,6 +78,19 @@ impl Registry {
     pub fn parse(files: &RegistryFiles) -> Result<Registry, Vec<FileError>> {
         let mut errors = Vec::new();
         let areas = areas::decode_areas(files, &mut errors);
+        Registry::parse_around(files, areas, errors)
+    }
+
+    /// The registry of other files whose areas are the same.
+    pub fn with(&self, files: &RegistryFiles) -> Result<Registry, Vec<FileError>> {
+        Registry::parse_around(files, Some((self.areas.clone(), self.straddles.clone())), Vec::new())
+    }
+
+    fn parse_around(
+        files: &RegistryFiles,
+        areas: Option<(AreaIndex, Vec<Straddle>)>,
+        mut errors: Vec<FileError>,
+    ) -> Result<Registry, Vec<FileError>> {
         let sectors = sectors::decode_sectors(files, &mut errors);
         let drafts = source_files::decode_source_files(files, &mut errors);
         let known = sources::Known { areas: areas.as_ref().map(|(index, _)| index), sectors: sectors.as_deref() };
