@@ -11,6 +11,7 @@
 use crate::engine::Tick;
 use crate::engine::counts::PartCounts;
 use crate::engine::lane::{Effects, Lane};
+use crate::engine::sources::{SourceFigures, figures};
 use crate::ingest::PartitionName;
 use crate::ingest::kafka::KafkaStatistics;
 use crate::server::hub::HubCounters;
@@ -24,6 +25,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// Shared by driver and server.
 #[derive(Default)]
@@ -44,6 +47,43 @@ pub struct Telemetry {
     pub spool: OnceLock<Arc<Spool>>,
     pub store: OnceLock<Arc<Store>>,
     pub hub: OnceLock<crate::server::hub::Hub>,
+    pub sources: SourceShelf,
+}
+
+/// Figures of all sources: made when somebody asks, at the driver's next report.
+#[derive(Debug)]
+pub struct SourceShelf {
+    wanted: AtomicBool,
+    latest: watch::Sender<Arc<SourcesAt>>,
+}
+
+/// As of a tick time.
+#[derive(Debug, Default)]
+pub struct SourcesAt {
+    pub time: Timestamp,
+    pub figures: BTreeMap<String, SourceFigures>,
+}
+
+impl Default for SourceShelf {
+    fn default() -> SourceShelf {
+        SourceShelf { wanted: AtomicBool::new(false), latest: watch::Sender::new(Arc::default()) }
+    }
+}
+
+impl SourceShelf {
+    fn renew(&self, lane: &Lane, time: Timestamp) {
+        if self.wanted.swap(false, Relaxed) {
+            self.latest.send_replace(Arc::new(SourcesAt { time, figures: figures(lane) }));
+        }
+    }
+
+    /// Of the next report; `None` where none comes within `patience`: the driver stands or has not begun.
+    pub async fn ask(&self, patience: Duration) -> Option<Arc<SourcesAt>> {
+        let mut latest = self.latest.subscribe();
+        self.wanted.store(true, Relaxed);
+        tokio::time::timeout(patience, latest.changed()).await.ok()?.ok()?;
+        Some(latest.borrow().clone())
+    }
 }
 
 /// What the gate has done.
@@ -138,6 +178,7 @@ impl Telemetry {
             (false, 1..) => LogHealth::Lost,
             (false, 0) => LogHealth::Ok,
         };
+        self.sources.renew(lane, tick.time);
         let parts = health_parts(lane, tick.time);
         *self.latest() = Latest {
             tick: tick.number,

@@ -231,6 +231,64 @@ name: string | null, note: string, };
  */
 export type AlertDetail = { alert: AlertView, history: Array<HistoryEntry>, };
 
+/**
+ * `GET /api/v1/sources`: who sends, as of now.
+ */
+export type SourcesNow = { 
+/**
+ * Tick time.
+ */
+at: number, 
+/**
+ * In the order of their ids.
+ */
+sources: Array<SourceView>, 
+/**
+ * There are further ones: ask again with `after` = the last id.
+ */
+more: boolean, };
+
+/**
+ * One source: registered, or only heard.
+ */
+export type SourceView = { id: string, 
+/**
+ * The id, where it is not registered.
+ */
+name: Text, registered: boolean, kind: string | null, 
+/**
+ * Event types that it sends, by the registry.
+ */
+types: Array<string>, area: AreaRef | null, sector: string | null, 
+/**
+ * Time between two of its events when all is well.
+ */
+cadence_ms: number | null, 
+/**
+ * Highest event time accepted.
+ */
+last_heard: number | null, 
+/**
+ * Nothing for more than three times its cadence; false where the cadence is not known.
+ */
+silent: boolean, 
+/**
+ * Records since the state was begun, each once; `conflict` (a copy with other data) counts in `duplicate` too.
+ */
+accepted: number, late: number, duplicate: number, conflict: number, rejected: number, 
+/**
+ * Fields emptied because their value lies outside the valid range.
+ */
+invalid_field: number, 
+/**
+ * Greatest delay of a late event.
+ */
+worst_delay_ms: number, 
+/**
+ * The greatest event time − broker time of the last minutes: above zero its clock is ahead.
+ */
+clock_offset_ms: number | null, };
+
 export type HistoryEntry = { at: number, 
 /**
  * "inactive", "pending", "firing", "no_data", "resolved", "acknowledged".

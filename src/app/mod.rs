@@ -262,6 +262,7 @@ fn server_parts(
         hub: hub.clone(),
         province: Arc::new(parts::Land::new(setup, catalog, wall_clock())?),
         trends: Arc::new(parts::Trends(store.clone())),
+        sources: Arc::new(parts::SourceList { setup: setup.clone(), telemetry: telemetry.clone() }),
         history: Arc::new(parts::History { alerts: alerts.clone(), views: Views::new(setup.clone()) }),
         actions,
         door: Arc::new(doors.clone()) as Arc<dyn EventDoor>,

@@ -14,10 +14,10 @@ use crate::engine::setup::Setup;
 use crate::ingest::kafka::{Clock as KafkaClock, DoorError as KafkaDoorError, KafkaSettings, TopicSettings};
 use crate::ingest::log::NewRecord;
 use crate::server::scope::ScopeTree;
-use crate::server::views::Views;
+use crate::server::views::{self, Views};
 use crate::server::wire::{self, AlertDetail, Catalog};
 use crate::server::{
-    AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province, SourceError, TrendQuery, TrendSource,
+    AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province, SourceBook, SourceError, TrendQuery, TrendSource,
 };
 use crate::settings::{ClockKind, Settings};
 use crate::store::{self, Store};
@@ -122,6 +122,25 @@ impl AlertHistory for History {
     fn detail(&self, id: AlertId) -> Answer<'_, Result<Option<AlertDetail>, SourceError>> {
         let detail = self.alerts.get(&id.to_string()).map(|alert| alert.map(|a| self.views.detail(&a)));
         Box::pin(std::future::ready(detail))
+    }
+}
+
+/// Who sends, from the driver's next report and the registry.
+pub struct SourceList {
+    pub setup: Arc<Setup>,
+    pub telemetry: Arc<Telemetry>,
+}
+
+/// The driver reports once a second.
+const REPORT_WITHIN: Duration = Duration::from_secs(5);
+
+impl SourceBook for SourceList {
+    fn sources(&self) -> Answer<'_, Result<(i64, Vec<wire::SourceView>), SourceError>> {
+        Box::pin(async move {
+            let none = || SourceError::Unavailable("the state is being built, or the log stands still: ask again in a minute".to_owned());
+            let now = self.telemetry.sources.ask(REPORT_WITHIN).await.ok_or_else(none)?;
+            Ok((now.time.millis(), views::sources(&self.setup, now.time, &now.figures)))
+        })
     }
 }
 

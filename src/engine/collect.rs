@@ -17,6 +17,7 @@ use super::counts::{PartCounts, Verdict};
 use super::dedup::{Known, Mark, Seen};
 use super::keys::{LocalKeys, Texts};
 use super::setup::Setup;
+use super::sources::ClockOffset;
 use super::window::{Batch, OpenWindow};
 use super::{Key, PartitionTick};
 use crate::event::decode::{Decoder, judge_time};
@@ -109,6 +110,8 @@ pub struct Collector {
     pub(super) partition: u32,
     decoder: Decoder,
     pub(super) sources: Texts,
+    /// By source number: how its clock goes.
+    pub(super) offsets: Vec<Option<ClockOffset>>,
     pub(super) parts: Vec<Part>,
     /// Next record to take.
     pub(super) next_offset: u64,
@@ -217,6 +220,7 @@ impl Collector {
             partition,
             decoder: Decoder::new(setup.plan.clone()),
             sources: Texts::default(),
+            offsets: Vec::new(),
             parts: setup.pipelines.iter().map(Part::new).collect(),
             next_offset: 0,
             clock: None,
@@ -259,6 +263,7 @@ impl Collector {
         let Collector {
             decoder,
             sources,
+            offsets,
             parts,
             clock,
             readable,
@@ -287,6 +292,11 @@ impl Collector {
         // broker_time is the partition's running maximum: a broker's clock that was set back takes nothing back
         let record = Record { broker_time: record.broker_time.and(now), ..record };
         let judged = decoded.and_then(|event| {
+            if let Some(broker_time) = record.broker_time {
+                let source = sources.intern(event.source) as usize;
+                offsets.resize(offsets.len().max(source + 1), None);
+                ClockOffset::note(&mut offsets[source], event.time, broker_time);
+            }
             let ahead_or_behind = judge_time(event.time, record.broker_time, setup.max_ahead, setup.max_behind);
             ahead_or_behind.map_or(Ok(event), |r| Err(Box::new(Rejected { source: Some(event.source.to_owned()), ..r })))
         });

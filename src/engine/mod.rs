@@ -21,6 +21,7 @@ pub mod merge;
 pub mod rule;
 pub mod setup;
 pub mod snapshot;
+pub mod sources;
 pub mod window;
 
 use crate::geo::AreaId;

@@ -19,6 +19,7 @@ use super::lane::{Core, Facts, Lane};
 use super::merge::{Merged, MergedWindows, PartColumns, Pipe, Published, View};
 use super::rule::{Rules, RulesSnapshot};
 use super::setup::Setup;
+use super::sources::ClockOffset;
 use super::window::{OpenWindow, OpenWindowState};
 use super::{AlertChange, Key, RowState};
 use crate::time::{Span, Timestamp};
@@ -71,6 +72,8 @@ pub struct PartitionState {
     readable: Span,
     tick_time: Option<Timestamp>,
     sources: Vec<String>,
+    #[serde(default)]
+    offsets: Vec<Option<ClockOffset>>,
     parts: Vec<PartState>,
 }
 
@@ -230,6 +233,7 @@ impl Collector {
             readable: self.readable,
             tick_time: self.tick_time,
             sources: self.sources.iter().map(str::to_owned).collect(),
+            offsets: self.offsets.clone(),
             parts: self.parts.iter().map(Part::save).collect(),
         }
     }
@@ -240,6 +244,7 @@ impl PartitionState {
         let mut collector = Collector::new(setup, partition);
         collector.next_offset = self.next_offset;
         collector.clock = self.clock;
+        collector.offsets = self.offsets;
         collector.readable = self.readable;
         collector.tick_time = self.tick_time;
         for source in &self.sources {

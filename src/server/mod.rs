@@ -28,7 +28,7 @@ mod tests;
 
 pub use parts::{
     ActionAnswer, ActionRequest, ActionSink, AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province,
-    ServerParts, ServerSettings, SourceError, TrendQuery, TrendSource,
+    ServerParts, ServerSettings, SourceBook, SourceError, TrendQuery, TrendSource,
 };
 
 use std::future::Future;

@@ -12,7 +12,7 @@ use crate::engine::{Act, AlertId};
 use crate::server::auth::Access;
 use crate::server::hub::Hub;
 use crate::server::scope::ScopeTree;
-use crate::server::wire::{AlertDetail, AlertView, Catalog, TrendPoint};
+use crate::server::wire::{AlertDetail, AlertView, Catalog, SourceView, TrendPoint};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,6 +31,7 @@ pub struct ServerParts {
     pub province: Arc<dyn Province>,
     pub trends: Arc<dyn TrendSource>,
     pub history: Arc<dyn AlertHistory>,
+    pub sources: Arc<dyn SourceBook>,
     pub actions: ActionSink,
     pub door: Arc<dyn EventDoor>,
     pub probes: Arc<dyn Probes>,
@@ -119,6 +120,12 @@ pub trait TrendSource: Send + Sync + 'static {
 /// The journal, for how an alert came to be.
 pub trait AlertHistory: Send + Sync + 'static {
     fn detail(&self, id: AlertId) -> Answer<'_, Result<Option<AlertDetail>, SourceError>>;
+}
+
+/// The engine and the registry, for who sends what.
+pub trait SourceBook: Send + Sync + 'static {
+    /// All sources as of the newest tick, in the order of their ids, and tick time in ms.
+    fn sources(&self) -> Answer<'_, Result<(i64, Vec<SourceView>), SourceError>>;
 }
 
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

@@ -54,6 +54,11 @@ impl Scope {
         self.sectors.is_empty() || self.sectors.contains(sector)
     }
 
+    /// No sector is left out.
+    pub fn sees_every_sector(&self) -> bool {
+        self.sectors.is_empty()
+    }
+
     pub fn sees_area(&self, area: Option<&str>) -> bool {
         match area {
             _ if self.areas.is_empty() => true,

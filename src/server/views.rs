@@ -11,16 +11,17 @@
 use super::board::FigureInput;
 use super::wire::{
     self, Acknowledgement, AlertDetail, AlertView, AreaRef, Catalog, Evidence, FieldView, FigureView, HistoryEntry, Limit, MeasurementView,
-    RuleView, SectorView, Text,
+    RuleView, SectorView, SourceView, Text,
 };
 use crate::definitions::Definitions;
 use crate::engine::alert::{Alert, Handling, Happened};
 use crate::engine::setup::Setup;
+use crate::engine::sources::SourceFigures;
 use crate::engine::{ChangeReason, Condition, FieldValue, Key, Row, RowState};
 use crate::geo::AreaId;
 use crate::pipeline::{Severity, Template, TemplatePart, WindowSpec};
-use crate::time::Timestamp;
-use std::collections::BTreeMap;
+use crate::time::{Span, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub struct Views {
@@ -195,6 +196,45 @@ fn reason(reason: ChangeReason) -> &'static str {
         ChangeReason::Revised => "revised",
         ChangeReason::RuleChanged => "rule changed",
         ChangeReason::NoData => "no data",
+    }
+}
+
+/// All sources of the registry in force at `at`, and all that were heard, in the order of their ids.
+pub fn sources(setup: &Setup, at: Timestamp, figures: &BTreeMap<String, SourceFigures>) -> Vec<SourceView> {
+    let registry = &setup.registry;
+    let registered = registry.sources.iter().filter(|s| s.in_force(at)).map(|s| s.id.as_str());
+    let ids: BTreeSet<&str> = registered.chain(figures.keys().map(String::as_str)).collect();
+    let none = SourceFigures::default();
+    ids.into_iter().map(|id| source(setup, id, at, figures.get(id).unwrap_or(&none))).collect()
+}
+
+fn source(setup: &Setup, id: &str, at: Timestamp, figures: &SourceFigures) -> SourceView {
+    let registry = &setup.registry;
+    let known = registry.sources.get(id, at);
+    let reads = |kind: &String| setup.pipelines.iter().find(|p| p.types.iter().any(|t| t.kind == *kind));
+    let sector = known.and_then(|s| s.sector.clone().or_else(|| Some(s.types.iter().find_map(reads)?.sector.clone())));
+    let area = known.and_then(|s| registry.area_of_source(s, at)).map(|id| registry.areas.area(id));
+    let cadence = known.and_then(|s| s.cadence);
+    SourceView {
+        id: id.to_owned(),
+        name: known
+            .map_or_else(|| Text { vi: id.to_owned(), en: id.to_owned() }, |s| Text { vi: s.name_vi.clone(), en: s.name_en.clone() }),
+        registered: known.is_some(),
+        kind: known.and_then(|s| s.kind.clone()),
+        types: known.map_or_else(Vec::new, |s| s.types.clone()),
+        area: area.map(|a| AreaRef { code: a.code.clone(), name: a.name.clone() }),
+        sector,
+        cadence_ms: cadence.map(Span::millis),
+        last_heard: figures.last_heard.map(Timestamp::millis),
+        silent: cadence.is_some_and(|c| figures.last_heard.is_none_or(|last| last + c.times(3) < at)),
+        accepted: figures.accepted,
+        late: figures.late,
+        duplicate: figures.duplicate,
+        conflict: figures.conflict,
+        rejected: figures.rejected,
+        invalid_field: figures.invalid_field,
+        worst_delay_ms: figures.worst_delay.millis(),
+        clock_offset_ms: figures.clock_offset.map(Span::millis),
     }
 }
 

@@ -417,6 +417,60 @@ pub struct HistoryEntry {
     pub values: BTreeMap<String, f64>,
 }
 
+/// `GET /api/v1/sources`: who sends, as of now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct SourcesNow {
+    /// Tick time.
+    #[ts(type = "number")]
+    pub at: i64,
+    /// In the order of their ids.
+    pub sources: Vec<SourceView>,
+    /// There are further ones: ask again with `after` = the last id.
+    pub more: bool,
+}
+
+/// One source: registered, or only heard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct SourceView {
+    pub id: String,
+    /// The id, where it is not registered.
+    pub name: Text,
+    pub registered: bool,
+    pub kind: Option<String>,
+    /// Event types that it sends, by the registry.
+    pub types: Vec<String>,
+    pub area: Option<AreaRef>,
+    pub sector: Option<String>,
+    /// Time between two of its events when all is well.
+    #[ts(type = "number | null")]
+    pub cadence_ms: Option<i64>,
+    /// Highest event time accepted.
+    #[ts(type = "number | null")]
+    pub last_heard: Option<i64>,
+    /// Nothing for more than three times its cadence; false where the cadence is not known.
+    pub silent: bool,
+    /// Records since the state was begun, each once; `conflict` (a copy with other data) counts in `duplicate` too.
+    #[ts(type = "number")]
+    pub accepted: u64,
+    #[ts(type = "number")]
+    pub late: u64,
+    #[ts(type = "number")]
+    pub duplicate: u64,
+    #[ts(type = "number")]
+    pub conflict: u64,
+    #[ts(type = "number")]
+    pub rejected: u64,
+    /// Fields emptied because their value lies outside the valid range.
+    #[ts(type = "number")]
+    pub invalid_field: u64,
+    /// Greatest delay of a late event.
+    #[ts(type = "number")]
+    pub worst_delay_ms: i64,
+    /// The greatest event time − broker time of the last minutes: above zero its clock is ahead.
+    #[ts(type = "number | null")]
+    pub clock_offset_ms: Option<i64>,
+}
+
 /// Any refusal of the REST interface: what, where, and the next step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct Problem {

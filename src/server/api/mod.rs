@@ -17,6 +17,7 @@ pub mod probe;
 pub mod problem;
 pub mod read;
 pub mod session;
+pub mod sources;
 pub mod trend;
 
 use crate::server::parts::ServerParts;
@@ -59,6 +60,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/catalog", get(read::catalog))
         .route("/areas", get(read::areas))
         .route("/trend", get(trend::trend))
+        .route("/sources", get(sources::sources))
         .route("/alerts", get(read::alerts))
         .route("/alerts/{id}", get(read::alert))
         .route("/alerts/{id}/acknowledge", post(act::acknowledge))

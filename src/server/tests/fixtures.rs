@@ -140,3 +140,27 @@ impl Picture {
         (&self.alerts, &self.figures)
     }
 }
+
+/// A source of which nothing is known but where it stands and whose it is.
+pub fn source(id: &str, sector: Option<&str>, area_code: Option<&str>) -> SourceView {
+    SourceView {
+        id: id.into(),
+        name: Text::default(),
+        registered: true,
+        kind: None,
+        types: vec![],
+        area: area_code.and_then(area),
+        sector: sector.map(str::to_owned),
+        cadence_ms: None,
+        last_heard: None,
+        silent: false,
+        accepted: 0,
+        late: 0,
+        duplicate: 0,
+        conflict: 0,
+        rejected: 0,
+        invalid_field: 0,
+        worst_delay_ms: 0,
+        clock_offset_ms: None,
+    }
+}

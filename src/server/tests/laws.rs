@@ -274,7 +274,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The same for REST: alerts, alert, trend, areas.
+    /// The same for REST: alerts, alert, trend, sources, areas.
     #[test]
     fn a_token_scoped_to_areas_and_sectors_sees_only_those_and_all_of_those_over_rest_over_random_trees(plan in plans()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -289,6 +289,14 @@ async fn check_rest(plan: &Plan) {
     let areas: Vec<&str> = areas.iter().map(String::as_str).collect();
     let sectors: Vec<&str> = plan.sectors.iter().map(|sector| SECTORS[*sector]).collect();
     let token = world.token("local", Role::Viewer, &areas, &sectors);
+    let places: Vec<Option<String>> = std::iter::once(None).chain((1..=plan.parents.len()).map(|area| Some(code(area)))).collect();
+    let of_place = |place: &Option<String>| {
+        let area = place.as_ref().map(|code| AreaRef { code: code.clone(), name: String::new() });
+        let of_sector = |sector: &&str| SourceView { area: area.clone(), ..source("s", Some(sector), None) };
+        SECTORS.iter().map(of_sector).collect::<Vec<_>>()
+    };
+    let sources: Vec<SourceView> = places.iter().flat_map(of_place).collect();
+    *world.store.sources.lock().unwrap() = sources.clone();
     let parts = world.parts();
     let (hub, mut been) = (parts.hub.clone(), Past::default());
     let router = crate::server::router(parts);
@@ -315,6 +323,10 @@ async fn check_rest(plan: &Plan) {
         let expected = if plan.sees_figure(figure) { StatusCode::OK } else { StatusCode::NOT_FOUND };
         assert_eq!(status, expected, "{path}");
     }
+    let (_, body) = get(&router, "/api/v1/sources", &token).await;
+    let now: SourcesNow = serde_json::from_str(&body).unwrap();
+    let seen = |s: &SourceView| plan.sees(s.sector.as_deref().unwrap_or(""), s.area.as_ref().map(|a| a.code.as_str()));
+    assert_eq!(now.sources, sources.into_iter().filter(seen).collect::<Vec<_>>());
     let (_, body) = get(&router, "/api/v1/areas", &token).await;
     let drawn: serde_json::Value = serde_json::from_str(&body).unwrap();
     let drawn: BTreeSet<&str> =

@@ -78,6 +78,14 @@ pub struct Store {
     /// What the door answers instead of taking.
     pub door: Mutex<Option<DoorError>>,
     pub not_ready: Mutex<Option<String>>,
+    pub sources: Mutex<Vec<SourceView>>,
+}
+
+impl SourceBook for Store {
+    fn sources(&self) -> Answer<'_, Result<(i64, Vec<SourceView>), SourceError>> {
+        let sources = self.sources.lock().unwrap().clone();
+        Box::pin(async move { Ok((1_000, sources)) })
+    }
 }
 
 impl TrendSource for Store {
@@ -180,6 +188,7 @@ impl World {
             province: Arc::new(self.tree.clone()),
             trends: self.store.clone(),
             history: self.store.clone(),
+            sources: self.store.clone(),
             actions: self.actions_in.clone(),
             door: self.store.clone(),
             probes: self.store.clone(),

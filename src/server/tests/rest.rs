@@ -223,6 +223,48 @@ async fn an_alert_that_only_the_journal_knows_is_shown_within_its_scope() {
     }
 }
 
+#[tokio::test]
+async fn sources_come_in_pages_within_scope() {
+    let world = World::new();
+    let town = world.token("town", Role::Local, &["town"], &["traffic"]);
+    let roads = world.token("roads", Role::Viewer, &[], &["traffic"]);
+    let place = world.token("place", Role::Viewer, &["town"], &[]);
+    let admin = world.token("admin", Role::Admin, &[], &[]);
+    let silent = SourceView { silent: true, ..source("d", Some("water"), Some("ward")) };
+    let ahead = SourceView { clock_offset_ms: Some(90_000), ..source("e", Some("traffic"), Some("village")) };
+    *world.store.sources.lock().unwrap() = vec![
+        source("a", Some("traffic"), Some("ward")),
+        source("b", Some("traffic"), None),
+        source("c", None, Some("ward")),
+        silent,
+        ahead,
+        source("f", None, None),
+    ];
+    let router = router(world.parts());
+    let ids = |body: &str| {
+        let now: SourcesNow = serde_json::from_str(body).unwrap();
+        (now.sources.into_iter().map(|s| s.id).collect::<Vec<_>>().concat(), now.more)
+    };
+    for (token, rest, expected, more) in [
+        (&town, "", "a", false),
+        (&roads, "", "abe", false),
+        (&place, "", "acd", false),
+        (&admin, "", "abcdef", false),
+        (&admin, "?limit=2", "ab", true),
+        (&admin, "?limit=2&after=b", "cd", true),
+        (&admin, "?limit=2&after=d", "ef", false),
+        (&admin, "?troubled=true", "de", false),
+        (&admin, "?area=town", "acd", false),
+        (&admin, "?sector=water", "d", false),
+    ] {
+        let (status, body) = get(&router, &format!("/api/v1/sources{rest}"), token).await;
+        assert_eq!(status, StatusCode::OK, "{rest}: {body}");
+        assert_eq!(ids(&body), (expected.to_owned(), more), "{rest}");
+    }
+    assert_eq!(get(&router, "/api/v1/sources?limit=many", &admin).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(get(&router, "/api/v1/sources?areas=x", &admin).await.0, StatusCode::BAD_REQUEST);
+}
+
 fn acknowledge(number: u32, token: &str, body: &str) -> Request<Body> {
     let mut pairs = vec![("content-type", "application/json")];
     let bearer = format!("Bearer {token}");

@@ -59,6 +59,8 @@ fn generated() -> String {
         TrendPoint,
         AcknowledgeRequest,
         AlertDetail,
+        SourcesNow,
+        SourceView,
         HistoryEntry,
         Problem,
     );
