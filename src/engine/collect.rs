@@ -293,9 +293,7 @@ impl Collector {
         let record = Record { broker_time: record.broker_time.and(now), ..record };
         let judged = decoded.and_then(|event| {
             if let Some(broker_time) = record.broker_time {
-                let source = sources.intern(event.source) as usize;
-                offsets.resize(offsets.len().max(source + 1), None);
-                ClockOffset::note(&mut offsets[source], event.time, broker_time);
+                ClockOffset::note(offsets, sources.intern(event.source), event.time, broker_time);
             }
             let ahead_or_behind = judge_time(event.time, record.broker_time, setup.max_ahead, setup.max_behind);
             ahead_or_behind.map_or(Ok(event), |r| Err(Box::new(Rejected { source: Some(event.source.to_owned()), ..r })))

@@ -27,10 +27,12 @@ pub struct ClockOffset {
 }
 
 impl ClockOffset {
-    /// Notes a record; `known` is what was known before.
-    #[inline]
-    pub fn note(known: &mut Option<ClockOffset>, event_time: Timestamp, broker_time: Timestamp) {
+    /// Notes a record of a source; `known` is by source number.
+    pub fn note(known: &mut Vec<Option<ClockOffset>>, source: u32, event_time: Timestamp, broker_time: Timestamp) {
+        let source = source as usize;
+        known.resize(known.len().max(source + 1), None);
         let offset = event_time - broker_time;
+        let known = &mut known[source];
         match known {
             Some(of) if broker_time - of.since < KEPT => of.now = of.now.max(offset),
             Some(of) => {
@@ -116,17 +118,17 @@ mod tests {
 
     #[test]
     fn the_greatest_offset_of_the_last_minutes_holds() {
-        let mut known = None;
+        let mut known = Vec::new();
         for (event, broker) in [(90, 100), (105, 101), (60, 102)] {
-            ClockOffset::note(&mut known, s(event), s(broker));
+            ClockOffset::note(&mut known, 0, s(event), s(broker));
         }
-        assert_eq!(known.unwrap().greatest(), Span::seconds(4), "a late upload says nothing of the clock");
+        assert_eq!(known[0].unwrap().greatest(), Span::seconds(4), "a late upload says nothing of the clock");
         // the clock was set right
-        ClockOffset::note(&mut known, s(798), s(800));
-        assert_eq!(known.unwrap().greatest(), Span::seconds(4), "it is remembered for a while");
-        ClockOffset::note(&mut known, s(1500), s(1502));
-        assert_eq!(known.unwrap().greatest(), Span::seconds(-2));
-        ClockOffset::note(&mut known, s(9999), s(10_005));
-        assert_eq!(known.unwrap().greatest(), Span::seconds(-6), "what is long ago does not count");
+        ClockOffset::note(&mut known, 0, s(798), s(800));
+        assert_eq!(known[0].unwrap().greatest(), Span::seconds(4), "it is remembered for a while");
+        ClockOffset::note(&mut known, 0, s(1500), s(1502));
+        assert_eq!(known[0].unwrap().greatest(), Span::seconds(-2));
+        ClockOffset::note(&mut known, 0, s(9999), s(10_005));
+        assert_eq!(known[0].unwrap().greatest(), Span::seconds(-6), "what is long ago does not count");
     }
 }
