@@ -1,5 +1,5 @@
 //! The REST interface. Every answer is a value, refusals too; nothing here throws for what a server or a network does.
-import type { AcknowledgeRequest, AlertDetail, AlertView, Catalog, Me, Problem, Trend } from './wire';
+import type { AcknowledgeRequest, AlertDetail, AlertView, Catalog, Me, Problem, SourcesNow, Trend } from './wire';
 
 export type Answer<T> =
   | { ok: true; status: number; value: T }
@@ -46,6 +46,7 @@ export interface AreaCollection { type: 'FeatureCollection'; features: AreaFeatu
 export const getMe = () => call<Me>('GET', '/api/v1/me');
 export const getCatalog = () => call<Catalog>('GET', '/api/v1/catalog');
 export const getAreas = () => call<AreaCollection>('GET', '/api/v1/areas');
+export const getSources = (after: string) => call<SourcesNow>('GET', `/api/v1/sources${after === '' ? '' : `?after=${encodeURIComponent(after)}`}`);
 export const getAlert = (id: string) => call<AlertDetail>('GET', `/api/v1/alerts/${encodeURIComponent(id)}`);
 export const acknowledge = (id: string, request: AcknowledgeRequest) => call<AlertView>('POST', `/api/v1/alerts/${encodeURIComponent(id)}/acknowledge`, request);
 export const signIn = (token: string) => call<null>('POST', '/api/v1/session', { token });

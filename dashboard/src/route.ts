@@ -5,12 +5,14 @@ import { AGGREGATES } from './live/layer';
 import { NO_FILTER, SEVERITIES, type Filter } from './live/queue';
 import type { Severity } from './wire';
 
+export type View = 'desk' | 'sources';
 export type Theme = 'dark' | 'light';
 export type Selection = { kind: 'alert'; id: string } | { kind: 'area'; code: string } | null;
 export interface Layer { measurement: string; field: string; aggregate: Aggregate | null }
 export interface FigureChoice { measurement: string; field: string; key: Record<string, string> }
 
 export interface Route {
+  view: View;
   selection: Selection;
   figure: FigureChoice | null;
   filter: Filter;
@@ -31,6 +33,7 @@ export function parseRoute(hash: string): Route {
     severities: list('severity').filter((s): s is Severity => (SEVERITIES as readonly string[]).includes(s)),
   };
   return {
+    view: q.get('view') === 'sources' ? 'sources' : 'desk',
     selection: alert ? { kind: 'alert', id: alert } : area ? { kind: 'area', code: area } : null,
     figure: parseFigure(q),
     filter: filter.sectors.length + filter.severities.length > 0 ? filter : NO_FILTER,
@@ -56,6 +59,7 @@ function parseFigure(q: URLSearchParams): FigureChoice | null {
 
 export function formatRoute(route: Route): string {
   const q = new URLSearchParams();
+  if (route.view !== 'desk') q.set('view', route.view);
   if (route.selection?.kind === 'alert') q.set('alert', route.selection.id);
   if (route.selection?.kind === 'area') q.set('area', route.selection.code);
   if (route.figure) {

@@ -14,7 +14,7 @@ import { translate, type Key } from './i18n';
 import { EMPTY, applyAlert, applySnapshot, applyUpdates, type Board } from './live/board';
 import { Connection, type Access, type LinkState } from './live/connection';
 import { alertsByArea, countBySeverity, hiddenCriticals, isUnacknowledged, orderQueue, type Filter } from './live/queue';
-import { formatRoute, parseRoute, type FigureChoice, type Layer, type Selection, type Theme } from './route';
+import { formatRoute, parseRoute, type FigureChoice, type Layer, type Selection, type Theme, type View } from './route';
 import type { AlertView, Catalog, Me, MeasurementView, RuleView, Update } from './wire';
 
 const MAX_WAITING = 1_000;
@@ -28,6 +28,7 @@ const remember = (name: string, value: string): void => {
 const first = parseRoute(location.hash);
 export const lang = signal<Lang>(first.lang ?? (remembered('ioc.lang') === 'en' ? 'en' : 'vi'));
 export const theme = signal<Theme>(first.theme ?? (remembered('ioc.theme') === 'light' ? 'light' : 'dark'));
+export const view = signal<View>(first.view);
 export const selection = signal<Selection>(first.selection);
 export const figureChoice = signal<FigureChoice | null>(first.figure);
 export const filter = signal<Filter>(first.filter);
@@ -304,12 +305,13 @@ export function start(): void {
     document.title = unacknowledged.value > 0 ? `(${unacknowledged.value}) ${place} · ioc` : `${place} · ioc`;
   });
   effect(() => {
-    const hash = formatRoute({ selection: selection.value, figure: figureChoice.value, filter: filter.value, layer: layer.value, lang: lang.value, theme: theme.value });
+    const hash = formatRoute({ view: view.value, selection: selection.value, figure: figureChoice.value, filter: filter.value, layer: layer.value, lang: lang.value, theme: theme.value });
     if (hash !== location.hash) history.replaceState(null, '', `${location.pathname}${location.search}${hash}`);
   });
   addEventListener('hashchange', () => {
     const route = parseRoute(location.hash);
     batch(() => {
+      view.value = route.view;
       selection.value = route.selection;
       figureChoice.value = route.figure;
       filter.value = route.filter;

@@ -1,5 +1,5 @@
 //! Small makers of wire values for tests: everything has a plain default, a case names what matters to it.
-import type { AlertView, FigureView, HealthView, Snapshot, Update } from '../src/wire';
+import type { AlertView, FigureView, HealthView, Snapshot, SourceView, Update } from '../src/wire';
 
 export const T0 = Date.UTC(2026, 0, 15, 0, 30);
 
@@ -25,4 +25,11 @@ export function snapshot(seq: number, over: Partial<Snapshot> = {}): Snapshot {
 
 export function update(seq: number, over: Partial<Update> = {}): Update {
   return { seq, tick: { number: seq, time: T0 + seq * 1_000, live: true }, alerts: [], figures: [], ...over } as Update;
+}
+
+export function source(id: string, over: Partial<SourceView> = {}): SourceView {
+  return {
+    id, name: { vi: id, en: id }, registered: true, kind: null, types: ['traffic.loop'], area: null, sector: 'traffic', cadence_ms: 30_000, last_heard: null, silent: false,
+    accepted: 0, late: 0, duplicate: 0, conflict: 0, rejected: 0, invalid_field: 0, worst_delay_ms: 0, clock_offset_ms: null, ...over,
+  };
 }

@@ -68,13 +68,13 @@ describe('the trend', () => {
 describe('the address', () => {
   it('restores each view', () => {
     const route = {
-      selection: { kind: 'alert' as const, id: 'ab12' }, figure: { measurement: 'm', field: 'f', key: { area: '24617', source: 'L&0=1' } }, filter: { sectors: ['traffic', 'water'], severities: ['critical' as const] },
+      view: 'sources' as const, selection: { kind: 'alert' as const, id: 'ab12' }, figure: { measurement: 'm', field: 'f', key: { area: '24617', source: 'L&0=1' } }, filter: { sectors: ['traffic', 'water'], severities: ['critical' as const] },
       layer: { measurement: 'rain_1h', field: 'mm', aggregate: 'max' as const }, lang: 'en' as const, theme: 'light' as const,
     };
     expect(parseRoute(formatRoute(route))).toEqual(route);
   });
   it('takes nothing from nonsense', () => {
-    expect(parseRoute('#lang=xx&theme=pink&severity=deadly&layer=x&figure=')).toEqual({ selection: null, figure: null, filter: { sectors: [], severities: [] }, layer: null, lang: null, theme: null });
+    expect(parseRoute('#lang=xx&theme=pink&severity=deadly&layer=x&figure=')).toEqual({ view: 'desk', selection: null, figure: null, filter: { sectors: [], severities: [] }, layer: null, lang: null, theme: null });
   });
 });
 

@@ -1,6 +1,6 @@
 //! The page: which of its faces is shown (sign-in, denied, desk), and the desk's layout.
 import { ShapeDefs } from '../ui/shape';
-import { announcement, hasPicture, helping, link, searching, selection, t } from '../store';
+import { announcement, hasPicture, helping, link, searching, selection, t, view } from '../store';
 import { Detail } from './Detail';
 import { Help } from './Help';
 import { installKeys } from './keys';
@@ -9,6 +9,7 @@ import { Notices } from './Notices';
 import { Queue } from './Queue';
 import { Search } from './Search';
 import { Denied, SignIn } from './SignIn';
+import { Sources } from './Sources';
 import { TopBar } from './TopBar';
 import { TrendBar } from './TrendBar';
 import { useEffect } from 'preact/hooks';
@@ -27,7 +28,7 @@ export function App() {
         {/* In the middle column: what comes and goes here moves neither the queue nor the detail. */}
         <div class="centre">
           <Notices />
-          <MapPane />
+          {view.value === 'sources' ? <Sources /> : <MapPane />}
         </div>
         {selection.value && <Detail />}
       </main>

@@ -6,7 +6,7 @@ import { SEVERITIES } from '../live/queue';
 export function Help() {
   const dialog = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => dialog.current?.showModal(), []);
-  const keys = [['j / k', 'help.move'], ['Enter', 'help.open'], ['a', 'help.acknowledge'], ['Esc', 'help.close'], ['/', 'help.search'], ['m', 'help.map'], ['?', 'help.help']] as const;
+  const keys = [['j / k', 'help.move'], ['Enter', 'help.open'], ['a', 'help.acknowledge'], ['Esc', 'help.close'], ['/', 'help.search'], ['m', 'help.map'], ['g s / g o', 'help.go'], ['?', 'help.help']] as const;
   const close = (): void => { helping.value = false; };
   return (
     <dialog ref={dialog} class="dialog" aria-label={t('help.title')} onClose={close} onCancel={close} onClick={(e) => { if (e.target === dialog.current) close(); }} data-testid="help">

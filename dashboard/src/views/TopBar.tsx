@@ -1,7 +1,7 @@
 import { formatClock, formatDate, formatNumber, formatSpan } from '../format';
 import { SEVERITIES } from '../live/queue';
 import {
-  areas, board, catalog, counts, filter, health, helping, lang, link, me, now, openAccess, personName, searching, setLang, setTheme, signOut, t, theme, zone,
+  areas, board, catalog, counts, filter, health, helping, lang, link, me, now, openAccess, personName, searching, setLang, setTheme, signOut, t, theme, view, zone,
 } from '../store';
 import { Shape } from '../ui/shape';
 import type { Severity } from '../wire';
@@ -73,13 +73,13 @@ function Health() {
     .map((v) => t(`top.${v}`, { n: formatNumber(h.verdicts[v] ?? 0, lang.value) }))
     .join(' · ');
   return (
-    <span class="chip health" data-testid="health" title={`${t('top.health')}: ${verdicts}`}>
+    <button type="button" class="chip health" data-testid="health" title={`${t('top.health')}: ${verdicts}`} onClick={() => { view.value = view.value === 'sources' ? 'desk' : 'sources'; }}>
       {h.sources_expected > 0 && <meter class="completeness" min={0} max={h.sources_expected} value={h.sources_heard} aria-hidden="true" />}
       <span>{sources}</span>
       <span class="quiet">·</span>
       <span>{delay}</span>
       {troubles.map((trouble) => <b key={trouble} class="trouble">{trouble}</b>)}
-    </span>
+    </button>
   );
 }
 

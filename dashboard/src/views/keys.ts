@@ -1,5 +1,5 @@
-//! The keyboard: j k Enter a Esc / m ?. Nothing is taken from a field somebody types in, nor from a pressed modifier.
-import { acknowledge, helping, hasPicture, resumeAt, searching, select, selection, shownOrder } from '../store';
+//! The keyboard: j k Enter a Esc / m ?, g and a letter for another view. Nothing is taken from a field somebody types in, nor from a pressed modifier.
+import { acknowledge, helping, hasPicture, resumeAt, searching, select, selection, shownOrder, view } from '../store';
 import { nextSelection } from '../live/queue';
 
 /** Set by the panes, so that keys need not know them. */
@@ -21,6 +21,10 @@ function close(target: HTMLElement | null): void {
   select(null);
 }
 
+/** After g the next letter says where to go. */
+const GO_WITHIN = 1_500;
+let goAt = -Infinity;
+
 function onKey(event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const target = event.target instanceof HTMLElement ? event.target : null;
@@ -29,10 +33,18 @@ function onKey(event: KeyboardEvent): void {
     if (searching.peek()) searching.value = false;
     else if (helping.peek()) helping.value = false;
     else if (typing) target.blur();
+    else if (view.peek() !== 'desk' && !target?.closest('.detail')) view.value = 'desk';
     else close(target);
     return;
   }
   if (typing || searching.peek() || helping.peek() || !hasPicture.peek()) return;
+  const going = performance.now() - goAt < GO_WITHIN;
+  goAt = -Infinity;
+  if (going && (event.key === 'o' || event.key === 's')) {
+    view.value = event.key === 'o' ? 'desk' : 'sources';
+    event.preventDefault();
+    return;
+  }
   const selected = selection.peek();
   switch (event.key) {
     case 'j': move(1); break;
@@ -47,6 +59,7 @@ function onKey(event: KeyboardEvent): void {
       requestAnimationFrame(() => focusTargets.detail?.());
       break;
     case 'm': focusTargets.map?.(); break;
+    case 'g': goAt = performance.now(); break;
     case '/': searching.value = true; break;
     case '?': helping.value = true; break;
     default: return;
