@@ -92,7 +92,7 @@ impl Feed {
     fn take(&mut self, setup: &Setup, until: Timestamp) -> Result<(), FileError> {
         self.next = None;
         while let Some(line) = self.reader.current() {
-            let record = Record { offset: line.number - 1, broker_time: line.broker_time, body: Body::Structured(line.bytes) };
+            let record = Record { offset: self.reader.offset(), broker_time: line.broker_time, body: Body::Structured(line.bytes) };
             if let Err(clock) = self.collector.take(setup, record, until) {
                 self.next = Some(clock);
                 break;

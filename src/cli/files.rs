@@ -52,6 +52,7 @@ pub fn run_files(arguments: Arguments) -> Result<(), CliError> {
     let readers = arguments.from.iter().map(|f| FileReader::open(f, map.as_ref())).collect::<Result<Vec<_>, _>>()?;
     let total = readers.iter().map(FileReader::total).sum();
     let mut out = Out::create(&setup, &arguments, total)?;
+    out.line_numbers = readers.iter().map(FileReader::line_numbers).collect();
     let finished = run(&setup, readers, arguments.threads, &mut out)?;
     out.finish(&setup, &finished, began)
 }
@@ -65,6 +66,8 @@ struct Out<'a> {
     late: BufWriter<File>,
     rejected: BufWriter<File>,
     lines: Vec<u8>,
+    /// By file, of mapped ones: the line of each record.
+    line_numbers: Vec<Option<Vec<u64>>>,
     /// By pipeline: rows, revisions, alert changes.
     totals: Vec<[u64; 3]>,
     checkpoints: Option<CheckpointThread<LaneState>>,
@@ -95,6 +98,7 @@ impl<'a> Out<'a> {
             late: create(folder, "late.ndjson")?,
             rejected: create(folder, "rejected.ndjson")?,
             lines: Vec::with_capacity(1 << 16),
+            line_numbers: Vec::new(),
             totals: vec![[0; 3]; setup.pipelines.len()],
             checkpoints,
             checkpointed: None,
@@ -107,9 +111,14 @@ impl<'a> Out<'a> {
         self.arguments.from[partition as usize].display().to_string()
     }
 
+    fn line(&self, partition: u32, offset: u64) -> u64 {
+        let numbers = self.line_numbers.get(partition as usize).and_then(Option::as_ref);
+        numbers.and_then(|n| n.get(offset as usize).copied()).unwrap_or(offset + 1)
+    }
+
     fn write_late(&mut self, setup: &Setup, partition: u32, late: &Late) -> std::io::Result<()> {
         let line = json!({
-            "pipeline": setup.pipelines[late.pipeline as usize].name, "file": self.file(partition), "line": late.offset + 1,
+            "pipeline": setup.pipelines[late.pipeline as usize].name, "file": self.file(partition), "line": self.line(partition, late.offset),
             "type": late.kind, "source": late.source, "id": late.id, "time": late.time.to_string(),
             "delay_ms": late.delay.millis(), "raw": String::from_utf8_lossy(&late.raw),
         });
@@ -120,7 +129,7 @@ impl<'a> Out<'a> {
         let mut line = Map::new();
         let r = &refused.rejected;
         line.insert("file".into(), self.file(partition).into());
-        line.insert("line".into(), (refused.offset + 1).into());
+        line.insert("line".into(), self.line(partition, refused.offset).into());
         line.insert("reason".into(), r.code().into());
         line.insert("path".into(), r.path.clone().into());
         line.insert("detail".into(), r.detail.clone().into());

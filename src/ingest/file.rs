@@ -7,6 +7,7 @@
 //! 1. Line numbers are 1-based lines of the file as it lies there; lines of white space only are no records but have numbers.
 //! 2. `current` stays until `advance`: who may not take a record yet finds it again.
 //! 3. A mapped file's records keep the line number of their row; broker_time comes from the map or not at all.
+//! 4. `offset` grows with every record, in a sorted file too: partials are told apart by it (R1).
 //!
 //! Called by: file_run, driver (demo history).
 
@@ -79,6 +80,23 @@ impl FileReader {
             Rows::Mapped { events, next } => {
                 events.get(*next).map(|(number, e)| Line { number: *number, bytes: &e.json, broker_time: e.broker_time })
             }
+        }
+    }
+
+    /// Place of the record at the cursor in the partition's own order: it grows with every record, whatever line of the file it came from.
+    #[inline]
+    pub fn offset(&self) -> u64 {
+        match &self.rows {
+            Rows::Plain(lines) => lines.number.saturating_sub(1),
+            Rows::Mapped { next, .. } => *next as u64,
+        }
+    }
+
+    /// Line of the file by offset; `None` where the line is offset + 1.
+    pub fn line_numbers(&self) -> Option<Vec<u64>> {
+        match &self.rows {
+            Rows::Plain(_) => None,
+            Rows::Mapped { events, .. } => Some(events.iter().map(|(number, _)| *number).collect()),
         }
     }
 
