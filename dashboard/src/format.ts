@@ -23,12 +23,15 @@ export function formatNumber(value: number, lang: Lang, digits?: number): string
   return numberFormat(lang, digits ?? (size < 10 ? 2 : 1)).format(value);
 }
 
+/** Schemas write units in plain letters; people read signs. */
+const SIGNS: Readonly<Record<string, string>> = { 'ug/m3': 'µg/m³', 'mg/m3': 'mg/m³', 'm3/s': 'm³/s', degC: '°C', deg: '°' };
+
 /** A value never stands without its unit; "%" follows without a gap, everything else after a narrow one. */
 export function formatValue(value: number | null | undefined, unit: string, lang: Lang): string {
   if (value === null || value === undefined) return '–';
   const text = formatNumber(value, lang);
   if (unit === '') return text;
-  return unit === '%' ? `${text}%` : `${text}${NNBSP}${unit}`;
+  return unit === '%' ? `${text}%` : `${text}${NNBSP}${SIGNS[unit] ?? unit}`;
 }
 
 /** Comparison signs as people write them. */

@@ -14,6 +14,7 @@ describe('numbers', () => {
   it('never stand without their unit', () => {
     expect(plain(formatValue(31.5, 'km/h', 'vi'))).toBe('31,5 km/h');
     expect(formatValue(31.5, '%', 'vi')).toBe('31,5%');
+    expect(plain(formatValue(31.5, 'ug/m3', 'vi'))).toBe('31,5 µg/m³');
     expect(formatValue(31, '', 'en')).toBe('31');
     expect(formatValue(undefined, 'm', 'vi')).toBe('–');
   });
