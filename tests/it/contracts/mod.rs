@@ -1,6 +1,8 @@
 //! Tables in simulated time, each named after its contract (docs: DESIGN, section 4).
 
 mod bounds;
+mod packs;
+mod recorded_data;
 mod recorded_hour;
 mod results;
 mod rules;
