@@ -1,0 +1,46 @@
+//! What is shipped in pipelines/, schemas/ and registry/ as one set: it loads together, and every figure has its unit.
+
+use ioc::definitions::Definitions;
+use ioc::engine::setup::Setup;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+fn shipped() -> Setup {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let definitions = Definitions::read(&root.join("pipelines"), Some(&root.join("schemas")), Some(&root.join("registry"))).unwrap();
+    definitions.compile(None).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+/// Fields that have a unit; all others are plain numbers.
+const UNITS: &[(&str, &str)] = &[
+    ("air_quality.pm10", "ug/m3"),
+    ("air_quality.pm25", "ug/m3"),
+    ("service_calls.p95_ms", "ms"),
+    ("traffic_loop.occupancy", "%"),
+    ("traffic_loop.speed", "km/h"),
+    ("traffic_queue.halting", "s"),
+    ("traffic_queue.queue", "m"),
+    ("traffic_travel.travel", "s"),
+];
+
+#[test]
+fn shipped_figures_have_their_units() {
+    let setup = shipped();
+    let mut units = BTreeMap::new();
+    for window in setup.pipelines.iter().flat_map(|p| &p.windows) {
+        let of = window.fields.iter().filter(|f| !f.unit.is_empty());
+        units.extend(of.map(|f| (format!("{}.{}", window.measurement, f.name), f.unit.clone())));
+    }
+    let expected: BTreeMap<String, String> = UNITS.iter().map(|(f, u)| ((*f).to_owned(), (*u).to_owned())).collect();
+    assert_eq!(units, expected);
+}
+
+/// A rule without a procedure is a lamp without a hand.
+#[test]
+fn every_shipped_rule_has_a_procedure_and_both_languages() {
+    let setup = shipped();
+    for rule in setup.pipelines.iter().flat_map(|p| &p.rules) {
+        assert!(rule.sop.is_some(), "{} has no procedure", rule.name);
+        assert!(!rule.title.vi.is_empty() && !rule.title.en.is_empty(), "{}", rule.name);
+    }
+}
