@@ -248,9 +248,9 @@ fn targets_and_lines_of_the_shipped_indicators() {
         ("work_file_online", "district", "2025-06-30", Some(80.0)),
         ("work_file_online", "district", "2025-07-02", None),
         // one date, one unit and the others
-        ("sme_digital", "52", "2026-06-01", Some(50.0)),
-        ("sme_digital", "52", "2031-06-01", Some(80.0)),
-        ("sme_digital", "67", "2031-06-01", Some(70.0)),
+        ("sme_platform", "52", "2026-06-01", Some(50.0)),
+        ("sme_platform", "52", "2031-06-01", Some(80.0)),
+        ("sme_platform", "67", "2031-06-01", Some(70.0)),
         ("security_level", "anybody", "2026-06-01", Some(100.0)),
         ("no_such_code", "province", "2026-06-01", None),
         ("work_file_online", "nobody", "2026-06-01", None),

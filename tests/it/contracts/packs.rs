@@ -44,3 +44,17 @@ fn every_shipped_rule_has_a_procedure_and_both_languages() {
         assert!(!rule.title.vi.is_empty() && !rule.title.en.is_empty(), "{}", rule.name);
     }
 }
+
+/// Who reports an indicator that has no target is told so at once: the schema knows the same codes as the registry.
+#[test]
+fn reports_and_registry_know_the_same_indicators() {
+    let read = |path: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&read("schemas/indicator.report.json")).unwrap();
+    let mut of_schema: Vec<&str> =
+        schema["properties"]["indicator"]["enum"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+    let registry = read("registry/indicators.yaml");
+    let mut of_registry: Vec<&str> = registry.lines().filter_map(|l| l.trim().strip_prefix("- code: ")).collect();
+    of_schema.sort_unstable();
+    of_registry.sort_unstable();
+    assert_eq!(of_schema, of_registry);
+}
