@@ -15,6 +15,7 @@
 mod ask;
 mod event;
 mod rule;
+mod unit;
 mod window;
 
 #[cfg(test)]

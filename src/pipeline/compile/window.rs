@@ -306,14 +306,13 @@ impl Compiler<'_> {
         }
         let (integer, unit) = match &ast.kind {
             Kind::Call(name, _) if name == "count" || name == "countif" => (true, String::new()),
-            Kind::Call(name, args) if is_aggregate(name) => (false, self.unit(args, kinds)),
-            _ => (false, String::new()),
+            _ => (false, self.unit_of(&ast, kinds).unwrap_or_default()),
         };
         Some(FieldSpec { name: name?, program, integer, unit })
     }
 
     /// The unit of an aggregate's path where all types that have it agree.
-    fn unit(&self, args: &[Ast], kinds: &[String]) -> String {
+    pub(super) fn unit(&self, args: &[Ast], kinds: &[String]) -> String {
         let Some(Kind::Path(path)) = args.first().map(|a| &a.kind) else {
             return String::new();
         };
