@@ -8,6 +8,8 @@
 //!
 //! Called by: driver (writes), server (reads).
 
+mod health;
+
 use crate::engine::Tick;
 use crate::engine::counts::PartCounts;
 use crate::engine::lane::{Effects, Lane};
@@ -15,12 +17,13 @@ use crate::engine::sources::{SourceFigures, figures};
 use crate::ingest::PartitionName;
 use crate::ingest::kafka::KafkaStatistics;
 use crate::server::hub::HubCounters;
-use crate::server::scope::{HealthInput, HealthPart};
+use crate::server::scope::HealthInput;
 use crate::server::wire::{HealthView, LogHealth, StoreHealth};
 use crate::store::Store;
 use crate::store::influx::WriteFigures;
 use crate::store::spool::Spool;
 use crate::time::{Span, Timestamp};
+use health::SourceHealth;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -48,6 +51,7 @@ pub struct Telemetry {
     pub store: OnceLock<Arc<Store>>,
     pub hub: OnceLock<crate::server::hub::Hub>,
     pub sources: SourceShelf,
+    health: Mutex<SourceHealth>,
 }
 
 /// Figures of all sources: made when somebody asks, at the driver's next report.
@@ -179,7 +183,7 @@ impl Telemetry {
             (false, 0) => LogHealth::Ok,
         };
         self.sources.renew(lane, tick.time);
-        let parts = health_parts(lane, tick.time);
+        let parts = self.health.lock().unwrap_or_else(PoisonError::into_inner).parts(lane, tick.time);
         *self.latest() = Latest {
             tick: tick.number,
             tick_time: tick.time,
@@ -322,48 +326,6 @@ fn verdicts(counts: &PartCounts) -> [(&'static str, u64); 4] {
 
 fn partition(name: &PartitionName) -> String {
     format!("topic=\"{}\",partition=\"{}\"", name.topic, name.number)
-}
-
-/// Counts by sector and area of the sources.
-fn health_parts(lane: &Lane, now: Timestamp) -> Vec<HealthPart> {
-    let registry = &lane.setup.registry;
-    let mut parts: BTreeMap<(String, Option<String>), HealthPart> = BTreeMap::new();
-    for (index, pipeline) in lane.setup.pipelines.iter().enumerate() {
-        let mut heard: BTreeMap<&str, Timestamp> = BTreeMap::new();
-        for collector in &lane.collectors {
-            for (number, of) in collector.counts(index).sources.iter().enumerate() {
-                let source = collector.source_name(number as u32);
-                if let Some(at) = of.last_heard {
-                    let last = heard.entry(source).or_insert(at);
-                    *last = (*last).max(at);
-                }
-                let total = of.accepted + of.late + of.duplicate + of.rejected;
-                if total == 0 {
-                    continue;
-                }
-                let area = registry.sources.get(source, now).and_then(|s| registry.area_of_source(s, now));
-                let part = part(&mut parts, &pipeline.sector, area.map(|a| registry.areas.area(a).code.clone()));
-                for (verdict, n) in [("accepted", of.accepted), ("late", of.late), ("duplicate", of.duplicate), ("rejected", of.rejected)] {
-                    *part.verdicts.entry(verdict.to_owned()).or_default() += u64::from(n);
-                }
-            }
-        }
-        for kind in pipeline.types.iter().map(|t| &t.kind) {
-            for source in registry.sources.expected(kind, now) {
-                let area = registry.area_of_source(source, now).map(|a| registry.areas.area(a).code.clone());
-                let part = part(&mut parts, &pipeline.sector, area);
-                part.sources_expected += 1;
-                let within = source.cadence.unwrap_or(Span::ZERO).times(3);
-                part.sources_heard += u32::from(heard.get(source.id.as_str()).is_some_and(|at| *at + within >= now));
-            }
-        }
-    }
-    parts.into_values().collect()
-}
-
-fn part<'a>(parts: &'a mut BTreeMap<(String, Option<String>), HealthPart>, sector: &str, area: Option<String>) -> &'a mut HealthPart {
-    let fresh = HealthPart { sector: sector.to_owned(), area: area.clone(), ..HealthPart::default() };
-    parts.entry((sector.to_owned(), area)).or_insert(fresh)
 }
 
 /// Prometheus text under construction.

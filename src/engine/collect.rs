@@ -246,6 +246,11 @@ impl Collector {
         &self.parts[pipeline].counts
     }
 
+    /// Sources that were named so far.
+    pub fn source_count(&self) -> usize {
+        self.sources.len()
+    }
+
     pub fn source_name(&self, source: u32) -> &str {
         self.sources.text(source)
     }
