@@ -250,7 +250,7 @@ impl Conductor<'_> {
 
     /// Rows over a tick's bound: further ticks of the same time, in which nothing else can happen.
     fn flush(&mut self, time: Timestamp) -> Result<(), RunError> {
-        while self.core.merger().owes() {
+        while self.core.owes() {
             let tick = Tick { number: self.number, time, live: false, partitions: Vec::new(), actions: Vec::new(), retire: Vec::new() };
             self.number += 1;
             let effects = self.core.step(self.setup, &tick, Vec::new());

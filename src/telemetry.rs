@@ -11,7 +11,7 @@
 mod health;
 
 use crate::engine::Tick;
-use crate::engine::counts::PartCounts;
+use crate::engine::counts::{CaseCounts, PartCounts};
 use crate::engine::lane::{Effects, Lane};
 use crate::engine::sources::{SourceFigures, figures};
 use crate::ingest::PartitionName;
@@ -113,6 +113,9 @@ struct Latest {
     unreadable: Vec<bool>,
     pipelines: Vec<(String, PartCounts, Option<Span>)>,
     open: (usize, usize),
+    /// By case: its name, cases held, what became of its events.
+    cases: Vec<(String, usize, u64, CaseCounts)>,
+    calendar_gaps: Vec<(i16, u64)>,
 }
 
 impl Telemetry {
@@ -192,6 +195,8 @@ impl Telemetry {
             unreadable,
             pipelines,
             open: lane.core.merger().size(),
+            cases: case_figures(lane),
+            calendar_gaps: lane.core.cases().gaps().years().collect(),
         };
         let built = self.built.load(Relaxed) as f64 / 1e6;
         let common = HealthView { delay_ms: delay.millis(), store: self.store_health(), log, built, ..HealthView::default() };
@@ -232,6 +237,7 @@ impl Telemetry {
         }
         text.gauge("ioc_open_windows", "Windows that can still change.", latest.open.0 as f64);
         text.gauge("ioc_open_entries", "Keys in them.", latest.open.1 as f64);
+        render_cases(&latest, &mut text);
         text.counter("ioc_rows_total", "Rows published, revisions included.", self.rows.load(Relaxed));
         text.counter("ioc_row_revisions_total", "Rows published again.", self.revisions.load(Relaxed));
         text.counter("ioc_alert_changes_total", "Changes of alerts' condition.", self.alert_changes.load(Relaxed));
@@ -290,6 +296,38 @@ impl Telemetry {
         if let Some(hub) = self.hub.get() {
             hub_lines(hub.counters(), text);
         }
+    }
+}
+
+/// By case, in the order of the files: (name, held, refused, counts).
+fn case_figures(lane: &Lane) -> Vec<(String, usize, u64, CaseCounts)> {
+    let mut figures = Vec::new();
+    for (p, pipeline) in lane.setup.pipelines.iter().enumerate().filter(|(_, p)| !p.cases.is_empty()) {
+        let counts = lane.counts(p);
+        for (c, spec) in pipeline.cases.iter().enumerate() {
+            let (held, refused) = lane.core.cases().held(p, c);
+            figures.push((spec.name.clone(), held, refused, counts.cases.get(c).copied().unwrap_or_default()));
+        }
+    }
+    figures
+}
+
+fn render_cases(latest: &Latest, text: &mut Text) {
+    text.head("ioc_cases", "gauge", "Cases held, closed ones included until they are forgotten.");
+    for (name, held, ..) in &latest.cases {
+        text.line("ioc_cases", &format!("case=\"{name}\""), *held as f64);
+    }
+    text.head("ioc_case_events_total", "counter", "Events that a case wanted, by what became of them.");
+    for (name, _, refused, counts) in &latest.cases {
+        for (outcome, n) in
+            [("taken", counts.taken), ("unknown_state", counts.unknown_state), ("no_subject", counts.no_subject), ("refused", *refused)]
+        {
+            text.line("ioc_case_events_total", &format!("case=\"{name}\",outcome=\"{outcome}\""), n as f64);
+        }
+    }
+    text.head("ioc_calendar_gaps_total", "counter", "Working time asked of a year that registry/calendar.yaml does not have.");
+    for (year, n) in &latest.calendar_gaps {
+        text.line("ioc_calendar_gaps_total", &format!("year=\"{year}\""), *n as f64);
     }
 }
 

@@ -114,7 +114,20 @@ when: string, until: string | null, for_ms: number,
 /**
  * First 12 hexadecimal digits of the rule's content.
  */
-rule_version: string, heard: number | null, expected: number | null, };
+rule_version: string, heard: number | null, expected: number | null, 
+/**
+ * An alert on a case has this instead of a row; `measurement` is empty then.
+ */
+case?: CaseFacts, };
+
+/**
+ * A case as it was when an alert on it changed.
+ */
+export type CaseFacts = { 
+/**
+ * "field_report"
+ */
+case: string, state: string, created: number, due: number | null, };
 
 export type RowState = "provisional" | "final" | "incomplete" | "withdrawn";
 

@@ -254,6 +254,11 @@ struct AlertLine<'a> {
     to: Condition,
     window_start: String,
     values: BTreeMap<&'a str, f64>,
+    /// Of an alert on a case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due: Option<String>,
     reason: Option<ChangeReason>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     retroactive: bool,
@@ -262,19 +267,22 @@ struct AlertLine<'a> {
 pub fn alert_line(setup: &Setup, change: &AlertChange) -> String {
     let pipeline = &setup.pipelines[change.pipeline as usize];
     let rule = &pipeline.rules[change.rule as usize];
-    let window = &pipeline.windows[rule.window];
-    let values = window.fields.iter().zip(&change.values);
+    let fields = pipeline.window_of_rule(change.rule as usize).map_or(&[][..], |w| &w.fields[..]);
+    let values = fields.iter().zip(&change.values).filter_map(|(f, v)| Some((f.name.as_str(), v.number()?)));
+    let tags = pipeline.tags_of_rule(change.rule as usize);
     let line = AlertLine {
         tick: change.tick,
         at: change.at.to_string(),
         id: change.id.to_string(),
         alert: &rule.name,
-        key: window.tags.iter().map(String::as_str).zip(change.key.tags.iter().map(|t| &**t)).collect(),
+        key: tags.into_iter().zip(change.key.tags.iter().map(|t| &**t)).collect(),
         severity: rule.severity,
         from: change.from,
         to: change.to,
         window_start: change.window_start.to_string(),
-        values: values.filter_map(|(f, v)| Some((f.name.as_str(), v.number()?))).collect(),
+        values: values.chain(change.case.iter().flat_map(|case| case.numbers())).collect(),
+        state: change.case.as_ref().map(|case| case.state.as_str()),
+        due: change.case.as_ref().and_then(|case| case.due).map(|due| due.to_string()),
         reason: change.reason,
         retroactive: change.retroactive,
     };
@@ -286,10 +294,16 @@ fn summary(counts: &PartCounts, pipeline: &crate::pipeline::Pipeline, totals: [u
         let all = pipeline.windows.iter().zip(numbers);
         all.filter(|(_, n)| **n > 0).map(|(w, n)| (w.measurement.clone(), (*n).into())).collect()
     };
+    let cases: Map<String, Value> = pipeline
+        .cases
+        .iter()
+        .zip(&counts.cases)
+        .map(|(spec, n)| (spec.name.clone(), json!({"taken": n.taken, "unknown_state": n.unknown_state, "no_subject": n.no_subject})))
+        .collect();
     json!({
         "read": counts.read, "rejected": counts.rejected, "unwanted": counts.unwanted, "late": counts.late, "duplicate": counts.duplicate,
         "accepted": counts.accepted, "partly_late": named(&counts.partly_late), "no_key": named(&counts.no_key),
-        "conflict": counts.conflict, "invalid_field": counts.invalid_field, "rows": totals[0], "revisions": totals[1], "alerts": totals[2],
+        "cases": cases, "conflict": counts.conflict, "invalid_field": counts.invalid_field, "rows": totals[0], "revisions": totals[1], "alerts": totals[2],
     })
 }
 

@@ -377,7 +377,7 @@ impl Driver {
             let (tick, requests) = self.tick(time, false, partitions);
             self.lane.begin(time, self.names.len());
             self.close(tick, requests)?;
-            if !self.lane.core.merger().owes() {
+            if !self.lane.core.owes() {
                 return Ok(());
             }
         }

@@ -9,7 +9,10 @@
 //!
 //! Called by: lane (every driver goes through it).
 
+mod cases;
 mod due;
+
+pub use cases::CaseEvent;
 
 use super::aggregate::Edge;
 use super::completeness::reach;
@@ -26,6 +29,7 @@ use crate::geo::AreaId;
 use crate::pipeline::expr::{Inputs, Program, Value};
 use crate::pipeline::{KeySource, Pipeline, TypePlan, WindowInput, WindowSpec};
 use crate::time::{Span, Timestamp};
+use cases::WantingCases;
 use due::Due;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -80,6 +84,8 @@ pub struct PartOutput {
     pub batches: Vec<Batch>,
     /// Registered sources heard: (window, window end, source).
     pub heard: Vec<(u16, Timestamp, Box<str>)>,
+    /// In the order of their offsets.
+    pub cases: Vec<CaseEvent>,
 }
 
 /// A late event, kept and counted (T4).
@@ -139,6 +145,8 @@ pub struct Part {
     pub(super) counts: PartCounts,
     /// Heard since the last tick: (window, window end, source).
     pub(super) heard: Vec<(u16, Timestamp, Box<str>)>,
+    /// For cases, since the last tick.
+    pub(super) cases: Vec<CaseEvent>,
 }
 
 pub struct PartWindow {
@@ -192,6 +200,7 @@ impl Part {
             windows: pipeline.windows.iter().map(PartWindow::new).collect(),
             counts: PartCounts::new(pipeline.windows.len()),
             heard: Vec::new(),
+            cases: Vec::new(),
         }
     }
 }
@@ -395,10 +404,13 @@ impl Taking<'_, '_> {
             let before = end <= part.windows[w].born;
             wanted.push((w, start, end, too_old || delayed || before || watermark >= end + timing.lateness));
         }
-        if wanted.is_empty() {
+        let cases = if plan.cases.is_empty() { WantingCases::new() } else { self.wanting_cases(plan) };
+        if wanted.is_empty() && cases.is_empty() {
             return Verdict::Unwanted;
         }
-        if wanted.iter().all(|w| w.3) {
+        // wanted by a case alone: late is what can no longer be told from a copy (R4)
+        if (too_old || !wanted.is_empty()) && wanted.iter().all(|w| w.3) {
+            self.hand_on(part, plan, pipeline, &cases, watermark);
             part.counts.delay(self.source, watermark - time);
             self.keep_late(index, watermark);
             return Verdict::Late;
@@ -412,6 +424,7 @@ impl Taking<'_, '_> {
             }
             Known::New => part.seen.remember(mark, time),
         }
+        self.hand_on(part, plan, pipeline, &cases, watermark);
         let registered = self.setup.registry.sources.get(self.event.source, time).filter(|s| s.cadence.is_some());
         for (w, start, end, refused) in wanted {
             if let Some(source) = registered {

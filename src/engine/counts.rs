@@ -37,8 +37,20 @@ pub struct PartCounts {
     /// By window.
     pub partly_late: Vec<u64>,
     pub no_key: Vec<u64>,
+    /// By case; shorter where the rest are zeros.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<CaseCounts>,
     /// By the partition's source number.
     pub sources: Vec<SourceCounts>,
+}
+
+/// What became of events that a case wanted, late ones included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseCounts {
+    pub taken: u64,
+    /// Its state is neither open nor closed by the pipeline's file: no case changed.
+    pub unknown_state: u64,
+    pub no_subject: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -128,6 +140,13 @@ impl PartCounts {
         self.no_key[window] += 1;
     }
 
+    pub(super) fn case(&mut self, case: usize) -> &mut CaseCounts {
+        if self.cases.len() <= case {
+            self.cases.resize(case + 1, CaseCounts::default());
+        }
+        &mut self.cases[case]
+    }
+
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
     }
@@ -149,6 +168,12 @@ impl PartCounts {
         }
         for (a, b) in self.no_key.iter_mut().zip(&other.no_key) {
             *a += b;
+        }
+        for (case, more) in other.cases.iter().enumerate() {
+            let mine = self.case(case);
+            mine.taken += more.taken;
+            mine.unknown_state += more.unknown_state;
+            mine.no_subject += more.no_subject;
         }
     }
 }

@@ -10,6 +10,7 @@
 //! Called by: driver, files, scenario, tests.
 
 use super::alert::{Alert, AlertBook, Applied, Label};
+use super::case::book::Cases;
 use super::collect::{Collector, Late, PartitionOutput, Record, Refused};
 use super::counts::PartCounts;
 use super::merge::Merger;
@@ -33,7 +34,7 @@ pub struct Effects {
     pub rejected: Vec<(u32, Refused)>,
     /// By (window end, measurement, key).
     pub rows: Vec<Row>,
-    /// By (row, rule's place in its file), then timers by (deadline, rule, key).
+    /// By (row, rule's place in its file), then timers by (deadline, rule, key), then cases by (time, pipeline, rule, key).
     pub changes: Vec<AlertChange>,
     pub handled: Vec<HandlingChange>,
     /// Each alert as it is after each change, in the order of `changes`, then of `handled`.
@@ -51,6 +52,7 @@ impl Effects {
 /// What is one per lane.
 pub struct Core {
     pub(super) merger: Merger,
+    pub(super) cases: Cases,
     pub(super) rules: Rules,
     pub(super) book: AlertBook,
     /// Changes that a changed rule made, for the next tick.
@@ -60,7 +62,14 @@ pub struct Core {
 
 impl Core {
     pub fn new(setup: &Setup) -> Core {
-        Core { merger: Merger::new(setup), rules: Rules::new(&setup.pipelines), book: AlertBook::default(), pending: Vec::new(), now: None }
+        Core {
+            merger: Merger::new(setup),
+            cases: Cases::new(&setup.pipelines),
+            rules: Rules::new(&setup.pipelines),
+            book: AlertBook::default(),
+            pending: Vec::new(),
+            now: None,
+        }
     }
 
     /// Time of the last tick.
@@ -74,6 +83,15 @@ impl Core {
 
     pub fn merger(&self) -> &Merger {
         &self.merger
+    }
+
+    pub fn cases(&self) -> &Cases {
+        &self.cases
+    }
+
+    /// Rows wait for the next tick.
+    pub fn owes(&self) -> bool {
+        self.merger.owes() || self.cases.owes()
     }
 
     /// Moves everything by one tick.
@@ -92,6 +110,7 @@ impl Core {
             effects.rejected.extend(output.rejected.drain(..).map(|r| (partition as u32, r)));
         }
         self.merger.step(setup, tick, &mut outputs, &mut effects.rows);
+        self.cases.rows(setup, tick, &mut outputs, &mut self.merger, &mut effects.rows);
         let (frontier, settled): (Vec<_>, Vec<_>) = self.merger.pipes.iter().map(|p| (p.frontier, p.settled)).unzip();
         let facts = Facts { registry: &setup.registry, at: tick.time };
         let context = RuleContext {
@@ -109,6 +128,7 @@ impl Core {
         }
         self.rules.on_rows(&context, &effects.rows, &mut effects.changes);
         self.rules.on_timers(&context, &mut effects.changes);
+        self.cases.judge(setup, tick, &mut effects.changes);
         if let Some(told) = told.filter(|told| *told != effects.changes) {
             effects.diverged = true;
             effects.changes = told.to_vec();
@@ -153,7 +173,7 @@ impl Core {
         // where all partitions are idle, silence is found as soon as a window that ended then would fire
         let silent = |(p, pipeline): (usize, &Pipeline)| self.rules.next_due(p).map(|t| t + pipeline.timing.out_of_orderness);
         let idle = setup.pipelines.iter().enumerate().filter_map(silent).filter(|t| *t > now).min();
-        [self.merger.next_deadline(setup, now), rules, idle].into_iter().flatten().min()
+        [self.merger.next_deadline(setup, now), self.cases.next_deadline(setup, now), rules, idle].into_iter().flatten().min()
     }
 }
 

@@ -11,6 +11,10 @@
 //!
 //! Called by: lane.
 
+mod reach;
+
+pub(super) use reach::Reach;
+
 use super::aggregate::{Column, Folded};
 use super::collect::{PartOutput, PartitionOutput};
 use super::completeness::{Expected, Heard, completeness, concerns, sends};
@@ -51,6 +55,8 @@ pub struct Pipe {
     pub frontier: Timestamp,
     /// Windows ending at or before this can no longer change.
     pub settled: Timestamp,
+    /// How far windows fire at this tick.
+    pub(super) reach: Reach,
 }
 
 /// What the merger knows of one partition, for one pipeline.
@@ -218,6 +224,11 @@ impl Merger {
         holders.filter_map(|p| p.watermark).min().map(|w| (now - w).max(Span::ZERO))
     }
 
+    /// The order in which rows of one window end leave: by measurement.
+    pub(super) fn rank(&self, pipeline: u16, window: u16) -> usize {
+        self.order[pipeline as usize][window as usize]
+    }
+
     /// Rows wait for the next tick.
     pub fn owes(&self) -> bool {
         !self.owed.is_empty()
@@ -234,7 +245,7 @@ impl Pipe {
     pub(super) fn new(pipeline: &Pipeline) -> Pipe {
         let new = |_| MergedWindows { born: Timestamp::MIN, ..MergedWindows::default() };
         let windows = pipeline.windows.iter().map(new).collect();
-        Pipe { parts: Vec::new(), windows, frontier: Timestamp::MIN, settled: Timestamp::MIN }
+        Pipe { parts: Vec::new(), windows, frontier: Timestamp::MIN, settled: Timestamp::MIN, reach: Reach::NONE }
     }
 
     fn absorb(
@@ -297,6 +308,7 @@ impl Pipe {
             Some(least) => least.min(highest),
             None => highest.max(time - timing.out_of_orderness),
         };
+        self.reach = Reach { upto: free.max(deadline), least: holders };
         for (w, windows) in self.windows.iter_mut().enumerate() {
             let MergedWindows { open, unfired, born, .. } = windows;
             while let Some(start) = unfired.first().copied() {
@@ -304,11 +316,11 @@ impl Pipe {
                     unfired.remove(&start);
                     continue;
                 };
-                if merged.end > free && merged.end > deadline {
+                if merged.end > self.reach.upto {
                     break;
                 }
                 unfired.remove(&start);
-                let held = holders.is_some_and(|least| least < merged.end);
+                let held = self.reach.held(merged.end);
                 merged.fire(if held || start < *born { RowState::Incomplete } else { RowState::Final });
                 touched.insert((index, w, start));
             }
@@ -563,7 +575,7 @@ impl Merged {
 }
 
 /// Names what a row shows.
-fn digest(state: RowState, values: &[FieldValue], heard: Option<u32>) -> u64 {
+pub(super) fn digest(state: RowState, values: &[FieldValue], heard: Option<u32>) -> u64 {
     let mut h = state as u64 + 1 + heard.map_or(0, |n| (n as u64 + 1) << 8);
     for value in values {
         let bits = match value {

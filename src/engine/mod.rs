@@ -11,6 +11,7 @@
 
 pub mod aggregate;
 pub mod alert;
+pub mod case;
 pub mod collect;
 pub mod completeness;
 pub mod counts;
@@ -238,6 +239,9 @@ pub struct AlertChange {
     pub reason: Option<ChangeReason>,
     /// Found in a tick that was not live, or begun and ended before it was found.
     pub retroactive: bool,
+    /// Of an alert on a case: the case instead of a row. `window_start` is then when the condition began to hold, `window_end` is `at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<Box<case::CaseEvidence>>,
 }
 
 /// One step of an alert's handling.

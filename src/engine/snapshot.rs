@@ -11,6 +11,8 @@
 //! Called by: driver (checkpoints, recovery), tests.
 
 use super::alert::{AlertBook, AlertBookSnapshot};
+use super::case::CasesState;
+use super::case::book::Cases;
 use super::collect::{Collector, Part, PartWindow};
 use super::completeness::Heard;
 use super::counts::PartCounts;
@@ -51,6 +53,8 @@ pub struct LaneState {
     pub partitions: Vec<PartitionState>,
     pipes: Vec<PipeState>,
     owed: Vec<(usize, usize, Timestamp)>,
+    #[serde(default)]
+    cases: CasesState,
     rules: RulesSnapshot,
     book: AlertBookSnapshot,
     pending: Vec<AlertChange>,
@@ -149,6 +153,7 @@ impl Core {
             partitions,
             pipes: self.merger.pipes.iter().map(Pipe::save).collect(),
             owed: self.merger.owed.iter().copied().collect(),
+            cases: self.cases.save(setup),
             rules: self.rules.snapshot(),
             book: self.book.snapshot(),
             pending: self.pending.clone(),
@@ -187,7 +192,10 @@ impl Lane {
         let (rules, orphans) = Rules::restore(state.rules, &setup.pipelines, &facts)?;
         lane.core.rules = rules;
         lane.core.book = AlertBook::restore(state.book, &setup.pipelines, &facts)?;
+        let (cases, ended) = Cases::restore(state.cases, &setup, state.areas == setup.areas_version, state.now);
+        lane.core.cases = cases;
         lane.core.pending = state.pending;
+        lane.core.pending.extend(ended);
         lane.core.pending.extend(orphans.into_iter().map(|o| o.at_tick(0)));
         lane.core.now = state.now;
         Ok(lane)

@@ -35,6 +35,7 @@ fn alert(tick: u64, id: u8) -> AlertChange {
         rule_version: "ab".into(),
         reason: None,
         retroactive: false,
+        case: None,
     }
 }
 

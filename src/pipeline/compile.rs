@@ -13,7 +13,10 @@
 //! Called by: check, cli, app, scenario.
 
 mod ask;
+mod case;
+mod case_rule;
 mod event;
+mod gauge;
 mod rule;
 mod unit;
 mod window;
@@ -113,7 +116,9 @@ pub fn compile_pipelines(
 /// R2: a measurement has one definition in the set; a pipeline's name is there once.
 fn check_unique(file: &str, spec: &PipelineSpec, names: &mut BTreeMap<(&'static str, String), (String, Place)>, report: &mut Report) {
     let measurements = spec.windows.iter().filter_map(|w| w.measurement.as_ref());
+    let cases = spec.cases.iter().filter_map(|c| c.case.as_ref());
     let all = spec.pipeline.iter().map(|t| ("pipeline", t)).chain(measurements.map(|t| ("measurement", t)));
+    let all = all.chain(cases.map(|t| ("case", t)));
     for (what, text) in all {
         match names.get(&(what, text.value.clone())) {
             None => {
@@ -148,17 +153,25 @@ impl Compiler<'_> {
         let mut types = Vec::with_capacity(kinds.len());
         for kind in &kinds {
             let filter = filter.as_ref().and_then(|(text, ast)| self.condition(text, ast, kind, &kinds, Role::Where));
-            types.push(TypePlan { kind: kind.clone(), filter, windows: Vec::new() });
+            types.push(TypePlan { kind: kind.clone(), filter, windows: Vec::new(), cases: Vec::new() });
         }
         let content = Content { kinds: &kinds, filter: filter.as_ref().map(|(_, ast)| ast.to_string()), zone: &zone };
+        let spec = self.spec;
+        let mut drafts = self.cases(&spec.cases, &content);
         let mut windows: Vec<WindowSpec> = Vec::new();
         for yaml in &self.spec.windows {
-            if let Some((window, inputs)) = self.window(yaml, &content) {
+            if yaml.gauge.is_some() {
+                if let Some(window) = self.gauge(yaml, &content, &mut drafts) {
+                    windows.push(window);
+                    types.iter_mut().for_each(|t| t.windows.push(None));
+                }
+            } else if let Some((window, inputs)) = self.window(yaml, &content) {
                 windows.push(window);
                 types.iter_mut().zip(inputs).for_each(|(t, input)| t.windows.push(input));
             }
         }
-        let rules = self.rules(&windows);
+        let rules = self.rules(&windows, &mut drafts);
+        let cases = self.finish_cases(drafts, &mut types);
         if !self.report.is_empty() {
             return None;
         }
@@ -166,13 +179,27 @@ impl Compiler<'_> {
         let mut version = Version::of("pipeline");
         version.add("name", &name).add("sector", &sector).add("timing", &format!("{timing:?}"));
         version.add("from", &sorted_names(&kinds)).add("where", content.filter.as_deref().unwrap_or(""));
+        for case in &cases {
+            version.add("case", &case.terms).add("keep", &case.keep.0.to_string());
+        }
         for window in &windows {
             version.add("window", &window.version).add("early", &format!("{:?}", window.early));
         }
         for rule in &rules {
             version.add("rule", &rule.version);
         }
-        Some(Pipeline { name, sector, file: self.file.to_owned(), version: version.hex(), types, timing, windows, rules })
+        Some(Pipeline {
+            name,
+            sector,
+            file: self.file.to_owned(),
+            version: version.hex(),
+            types,
+            timing,
+            zone: zone.1,
+            cases,
+            windows,
+            rules,
+        })
     }
 
     fn sector(&mut self) -> Option<String> {

@@ -9,6 +9,7 @@
 //!
 //! Called by: engine (runs them), server (catalog), cli (`ioc check`). Made by: compile.rs from spec.rs and expr.rs.
 
+pub mod case;
 pub mod check;
 pub mod compile;
 pub mod expr;
@@ -18,7 +19,9 @@ pub mod schemas;
 pub mod spec;
 pub mod yaml;
 
+use crate::time::working::Length;
 use crate::time::{Alignment, Span};
+use case::{CaseInput, CaseSpec, GaugeSpec};
 use expr::Program;
 
 /// One YAML file.
@@ -33,6 +36,9 @@ pub struct Pipeline {
     /// In the order of `from`.
     pub types: Vec<TypePlan>,
     pub timing: Timing,
+    /// What texts for people tell times in, and windows of a day or longer follow (T6).
+    pub zone: jiff::tz::TimeZone,
+    pub cases: Vec<CaseSpec>,
     pub windows: Vec<WindowSpec>,
     pub rules: Vec<RuleSpec>,
 }
@@ -60,6 +66,8 @@ pub struct TypePlan {
     pub filter: Option<Program>,
     /// By window index; `None` where the window does not take this type.
     pub windows: Vec<Option<WindowInput>>,
+    /// By case index; `None` where the case does not take this type.
+    pub cases: Vec<Option<CaseInput>>,
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +117,8 @@ pub struct WindowSpec {
     /// What the fields' programs read: slot i is `reads[i]`.
     pub reads: Vec<AggregateRead>,
     pub fields: Vec<FieldSpec>,
+    /// It counts cases: events have no part in it.
+    pub gauge: Option<GaugeSpec>,
     /// sha256 of what makes its rows, 64 hex digits.
     pub version: String,
 }
@@ -159,12 +169,30 @@ pub struct FieldSpec {
     pub unit: String,
 }
 
-/// A threshold rule on the rows of one window.
+/// What a rule looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watches {
+    /// The rows of a window: its index in `Pipeline::windows`.
+    Rows(usize),
+    Case(CaseRule),
+}
+
+/// A state of a case, or a condition on it, that lasts. `RuleSpec::when` reads the slots of [`case::slot`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CaseRule {
+    /// Index in `Pipeline::cases`.
+    pub case: usize,
+    /// The state that it must be in, by number.
+    pub state: Option<u16>,
+    /// `for`.
+    pub hold: Length,
+}
+
+/// When an alert begins and ends.
 #[derive(Clone, Debug)]
 pub struct RuleSpec {
     pub name: String,
-    /// Index in `Pipeline::windows`.
-    pub window: usize,
+    pub watches: Watches,
     pub when: Program,
     pub until: Option<Program>,
     /// What `when` and `until` read: slot i is `vars[i]` (shared by both programs).
@@ -181,6 +209,43 @@ pub struct RuleSpec {
     pub limits: Vec<RuleLimit>,
     /// sha256 of the rule's content and its window's version, 64 hex digits.
     pub version: String,
+}
+
+impl RuleSpec {
+    /// The window whose rows it judges, if it judges rows.
+    pub fn window(&self) -> Option<usize> {
+        match self.watches {
+            Watches::Rows(window) => Some(window),
+            Watches::Case(_) => None,
+        }
+    }
+
+    pub fn case(&self) -> Option<CaseRule> {
+        match self.watches {
+            Watches::Rows(_) => None,
+            Watches::Case(rule) => Some(rule),
+        }
+    }
+}
+
+impl Pipeline {
+    /// The window of a rule by its place in the file.
+    pub fn window_of_rule(&self, rule: usize) -> Option<&WindowSpec> {
+        self.windows.get(self.rules.get(rule)?.window()?)
+    }
+
+    /// Names of the tags of a rule's alerts.
+    pub fn tags_of(&self, rule: &RuleSpec) -> Vec<&str> {
+        match rule.watches {
+            Watches::Rows(window) => self.windows[window].tags.iter().map(String::as_str).collect(),
+            Watches::Case(_) => case::TAGS.to_vec(),
+        }
+    }
+
+    /// The same by the rule's place in the file.
+    pub fn tags_of_rule(&self, rule: usize) -> Vec<&str> {
+        self.rules.get(rule).map(|rule| self.tags_of(rule)).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -211,6 +276,8 @@ pub enum RuleVar {
     Pace(Box<[RuleArg; 3]>),
     /// `working(time, hours)`: when so much working time has passed.
     Working(Box<[RuleArg; 2]>),
+    /// A slot of [`case::slot`], of the case that an alert is about.
+    Case(usize),
 }
 
 /// What a function of a rule is given.

@@ -7,7 +7,11 @@
 //! 1. Unknown keys are mistakes; keys of the design that this version lacks say so.
 //! 2. A mistake in one key hides no mistake in another: what cannot be read is `None`.
 //!
-//! Called by: compile (pipelines), map (the same readers for maps).
+//! Called by: compile (pipelines), map (the same readers for maps). spec/case.rs reads cases and alerts on them.
+
+mod case;
+
+pub use case::{CaseAlertYaml, CaseYaml};
 
 use super::Severity;
 use super::mistake::{Place, Report, closest, listed};
@@ -28,6 +32,7 @@ pub struct PipelineSpec {
     pub max_delay: Option<(Place, Span)>,
     pub dedup: Option<Span>,
     pub time_zone: Option<Text>,
+    pub cases: Vec<CaseYaml>,
     pub windows: Vec<WindowYaml>,
     pub alerts: Vec<AlertYaml>,
 }
@@ -36,6 +41,8 @@ pub struct PipelineSpec {
 pub struct WindowYaml {
     pub at: Place,
     pub measurement: Option<Text>,
+    /// The case whose open ones it counts.
+    pub gauge: Option<Text>,
     pub every: Option<Every>,
     pub early: Option<(Place, Span)>,
     pub from: Vec<Text>,
@@ -55,6 +62,7 @@ pub enum ByYaml {
 pub struct AlertYaml {
     pub at: Place,
     pub alert: Option<Text>,
+    pub case: Option<CaseAlertYaml>,
     pub on: Option<Text>,
     pub when: Option<Text>,
     pub hold: Span,
@@ -67,7 +75,7 @@ pub struct AlertYaml {
     pub sop: Option<Text>,
 }
 
-const PIPELINE_KEYS: [&str; 13] = [
+const PIPELINE_KEYS: [&str; 14] = [
     "pipeline",
     "sector",
     "from",
@@ -79,16 +87,16 @@ const PIPELINE_KEYS: [&str; 13] = [
     "max_delay",
     "dedup",
     "time_zone",
+    "cases",
     "windows",
     "alerts",
 ];
-const WINDOW_KEYS: [&str; 7] = ["measurement", "every", "early", "from", "where", "by", "fields"];
+const WINDOW_KEYS: [&str; 8] = ["measurement", "gauge", "every", "early", "from", "where", "by", "fields"];
 const ALERT_KEYS: [&str; 10] = ["alert", "on", "when", "for", "until", "early", "no_data", "severity", "title", "sop"];
 
 /// Reads a pipeline's tree.
 pub fn read_pipeline(root: &Node, report: &mut Report) -> Option<PipelineSpec> {
-    let later = [("cases", "cases are not available yet: remove `cases`")];
-    let keys = Keys::open(root, "a pipeline", &PIPELINE_KEYS, &later, report)?;
+    let keys = Keys::open(root, "a pipeline", &PIPELINE_KEYS, &[], report)?;
     let spec = PipelineSpec {
         at: root.at,
         pipeline: keys.required("pipeline", "the pipeline has no name: write `pipeline: name`", report),
@@ -110,6 +118,7 @@ pub fn read_pipeline(root: &Node, report: &mut Report) -> Option<PipelineSpec> {
         max_delay: keys.positive_span("max_delay", report),
         dedup: keys.span("dedup", None, report),
         time_zone: keys.text("time_zone", report),
+        cases: keys.list("cases", report).iter().filter_map(|n| case::read_case(n, report)).collect(),
         windows: keys.list("windows", report).iter().filter_map(|n| read_window(n, report)).collect(),
         alerts: keys.list("alerts", report).iter().filter_map(|n| read_alert(n, report)).collect(),
     };
@@ -118,7 +127,8 @@ pub fn read_pipeline(root: &Node, report: &mut Report) -> Option<PipelineSpec> {
     } else if matches!(keys.get("from").map(|n| &n.kind), Some(NodeKind::List(l)) if l.is_empty()) {
         report.add(keys.place("from"), "`from` is empty: name the event types that this pipeline reads");
     }
-    if matches!(keys.get("windows").map(|n| &n.kind), Some(NodeKind::List(l)) if l.is_empty()) || keys.missing("windows") {
+    let none = matches!(keys.get("windows").map(|n| &n.kind), Some(NodeKind::List(l)) if l.is_empty()) || keys.missing("windows");
+    if none && keys.get("cases").is_none() {
         report.add(root.at, "the pipeline has no windows: write `windows:` and a list of measurements");
     }
     Some(spec)
@@ -129,7 +139,6 @@ fn read_window(node: &Node, report: &mut Report) -> Option<WindowYaml> {
         ("period", "hopping windows come later: remove `period` to get windows of `every`"),
         ("gap", "session windows come later: write `every: 1m` instead of `gap`"),
         ("fill", "`fill` comes later: remove it, a window without events has no row"),
-        ("gauge", "gauges of cases come later: remove this window"),
     ];
     let keys = Keys::open(node, "a window", &WINDOW_KEYS, &later, report)?;
     let every = match keys.text("every", report) {
@@ -144,7 +153,7 @@ fn read_window(node: &Node, report: &mut Report) -> Option<WindowYaml> {
             every
         }
         None => {
-            if keys.missing("every") && ["period", "gap", "gauge"].iter().all(|k| keys.get(k).is_none()) {
+            if keys.missing("every") && ["period", "gap"].iter().all(|k| keys.get(k).is_none()) {
                 report.add(node.at, "the window has no length: write `every: 1m`");
             }
             None
@@ -154,8 +163,17 @@ fn read_window(node: &Node, report: &mut Report) -> Option<WindowYaml> {
     if matches!(keys.get("fields").map(|n| &n.kind), Some(NodeKind::Map(m)) if m.is_empty()) || keys.missing("fields") {
         report.add(node.at, "the window has no fields: write `fields:` and names with aggregates, as in `vehicles: sum(data.count)`");
     }
+    let gauge = keys.text("gauge", report);
+    for key in ["early", "from", "where"] {
+        if gauge.is_some() && keys.get(key).is_some() {
+            let why =
+                if key == "early" { "its rows are as of their end" } else { "it counts cases: use a condition, as in `n: countif(…)`" };
+            report.add(keys.place(key), format!("a gauge has no `{key}`: {why}"));
+        }
+    }
     Some(WindowYaml {
         at: node.at,
+        gauge,
         measurement: keys.required("measurement", "the window has no measurement: write `measurement: name`", report),
         every,
         early: keys.positive_span("early", report),
@@ -185,29 +203,38 @@ fn read_by(node: &Node, report: &mut Report) -> Option<ByYaml> {
 }
 
 fn read_alert(node: &Node, report: &mut Report) -> Option<AlertYaml> {
-    let later = [
-        ("absent", "alerts on absent sources come later: remove this alert"),
-        ("after", ""),
-        ("case", "alerts on cases come later: remove this alert"),
-        ("in", ""),
-    ];
-    let keys = Keys::open(node, "an alert", &ALERT_KEYS, &later, report)?;
-    if ["absent", "case"].iter().any(|k| keys.get(k).is_some()) {
+    let later = [("absent", "alerts on absent sources come later: remove this alert"), ("after", "")];
+    let on_case = matches!(&node.kind, NodeKind::Map(entries) if entries.iter().any(|(k, _)| k.value == "case" || k.value == "in"));
+    let keys = match on_case {
+        true => Keys::open(node, "an alert", &case::CASE_ALERT_KEYS, &[&later[..], &case::ONLY_ON_ROWS].concat(), report)?,
+        false => Keys::open(node, "an alert", &ALERT_KEYS, &later, report)?,
+    };
+    if keys.get("absent").is_some() {
         return None;
     }
-    for key in ["after", "in"] {
-        if keys.get(key).is_some() {
-            report.suggest(keys.place(key), format!("an alert has no key `{key}`"), (key == "after").then(|| "for".to_owned()));
-        }
+    if keys.get("after").is_some() {
+        report.suggest(keys.place("after"), "an alert has no key `after`", Some("for".to_owned()));
     }
+    if on_case && keys.missing("case") {
+        report.add(keys.place("in"), "`in` is a state of a case: write `case:` and one of this file's cases");
+    }
+    let case = if on_case { case::read_case_alert(&keys, node, report) } else { None };
+    let hold = if on_case { None } else { keys.span("for", None, report) };
     let severity = keys.required("severity", "the alert has no severity: write critical, major, minor or notice", report);
     let (vi, en) = read_title(&keys, node, report);
     Some(AlertYaml {
         at: node.at,
         alert: keys.required("alert", "the alert has no name: write `alert: name`", report),
-        on: keys.required("on", "the alert names no measurement: write `on:` and one of this file's windows", report),
-        when: keys.required("when", "the alert has no condition: write `when: speed < 10`", report),
-        hold: keys.span("for", None, report).unwrap_or(Span::ZERO),
+        case,
+        on: match on_case {
+            true => None,
+            false => keys.required("on", "the alert names no measurement: write `on:` and one of this file's windows", report),
+        },
+        when: match on_case {
+            true => keys.text("when", report),
+            false => keys.required("when", "the alert has no condition: write `when: speed < 10`", report),
+        },
+        hold: hold.unwrap_or(Span::ZERO),
         until: keys.text("until", report),
         early: keys.flag("early", report),
         no_data: keys.positive_span("no_data", report).map(|(_, s)| s),

@@ -262,7 +262,7 @@ fn rule_of<'p>(pipeline: &'p Pipeline, name: &str) -> Option<&'p RuleSpec> {
 
 /// The tags of a rule's alerts.
 pub(super) fn key_names<'p>(pipeline: &'p Pipeline, rule: &'p RuleSpec) -> Vec<&'p str> {
-    pipeline.windows[rule.window].tags.iter().map(String::as_str).collect()
+    pipeline.tags_of(rule)
 }
 
 fn check_row(row: &RowExpect, window: &WindowSpec, report: &mut Report) {

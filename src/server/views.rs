@@ -10,8 +10,8 @@
 
 use super::board::FigureInput;
 use super::wire::{
-    self, Acknowledgement, AlertDetail, AlertView, AreaRef, Catalog, Evidence, FieldView, FigureView, HistoryEntry, Limit, MeasurementView,
-    RuleView, SectorView, SourceView, Text,
+    self, Acknowledgement, AlertDetail, AlertView, AreaRef, CaseFacts, Catalog, Evidence, FieldView, FigureView, HistoryEntry, Limit,
+    MeasurementView, RuleView, SectorView, SourceView, Text,
 };
 use crate::definitions::Definitions;
 use crate::engine::alert::{Alert, Handling, Happened};
@@ -19,7 +19,8 @@ use crate::engine::setup::Setup;
 use crate::engine::sources::SourceFigures;
 use crate::engine::{ChangeReason, Condition, FieldValue, Key, Row, RowState};
 use crate::geo::AreaId;
-use crate::pipeline::{Severity, Template, TemplatePart, WindowSpec};
+use crate::pipeline::{RuleSpec, Severity, Template, TemplatePart, WindowSpec};
+use crate::time::working::Length;
 use crate::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,7 +69,7 @@ impl Views {
             title: Text { vi: alert.label.title.vi.clone(), en: alert.label.title.en.clone() },
             position: spec.and_then(|s| self.position(&alert.key, s, change.window_end)),
             area,
-            key: spec.map_or_else(BTreeMap::new, |s| tags(&alert.key, s)),
+            key: self.alert_tags(alert),
             condition: condition(alert.condition),
             handling: match alert.handling {
                 Handling::New => wire::Handling::New,
@@ -93,10 +94,16 @@ impl Views {
                 values: spec.map_or_else(BTreeMap::new, |s| values(&change.values, s)),
                 when: rule.map_or_else(String::new, |r| r.when.text().to_owned()),
                 until: rule.and_then(|r| r.until.as_ref()).map(|u| u.text().to_owned()),
-                for_ms: rule.map_or(0, |r| r.hold.millis()),
+                for_ms: rule.map_or(0, |r| hold(r, &self.setup).millis()),
                 rule_version: change.rule_version.chars().take(12).collect(),
                 heard: change.heard,
                 expected: change.expected,
+                case: change.case.as_ref().map(|case| CaseFacts {
+                    case: case.case.clone(),
+                    state: case.state.clone(),
+                    created: case.created.millis(),
+                    due: case.due.map(Timestamp::millis),
+                }),
             },
         }
     }
@@ -115,12 +122,18 @@ impl Views {
         AlertDetail { alert: self.alert(alert), history: history.collect() }
     }
 
-    fn window_of(&self, alert: &Alert) -> Option<&WindowSpec> {
-        let pipeline = self.setup.pipelines.get(alert.last.pipeline as usize)?;
-        pipeline.windows.get(pipeline.rules.get(alert.last.rule as usize)?.window)
+    fn alert_tags(&self, alert: &Alert) -> BTreeMap<String, String> {
+        let names = self.setup.pipelines.get(alert.last.pipeline as usize).map(|p| p.tags_of_rule(alert.last.rule as usize));
+        let names = names.unwrap_or_default().into_iter().map(str::to_owned);
+        names.zip(alert.key.tags.iter().map(|t| t.to_string())).collect()
     }
 
-    fn rule_of(&self, alert: &Alert) -> Option<&crate::pipeline::RuleSpec> {
+    fn window_of(&self, alert: &Alert) -> Option<&WindowSpec> {
+        let pipeline = self.setup.pipelines.get(alert.last.pipeline as usize)?;
+        pipeline.window_of_rule(alert.last.rule as usize)
+    }
+
+    fn rule_of(&self, alert: &Alert) -> Option<&RuleSpec> {
         self.setup.pipelines.get(alert.last.pipeline as usize)?.rules.get(alert.last.rule as usize)
     }
 
@@ -251,7 +264,7 @@ pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone:
             fields: w.fields.iter().map(|f| FieldView { field: f.name.clone(), unit: f.unit.clone() }).collect(),
         })
     });
-    let rules = setup.pipelines.iter().flat_map(|p| p.rules.iter().map(|r| rule(r, p, definitions)));
+    let rules = setup.pipelines.iter().flat_map(|p| p.rules.iter().map(|r| rule(r, p, setup, definitions)));
     Catalog {
         place,
         time_zone: time_zone.to_owned(),
@@ -263,16 +276,25 @@ pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone:
     }
 }
 
-fn rule(rule: &crate::pipeline::RuleSpec, pipeline: &crate::pipeline::Pipeline, definitions: &Definitions) -> RuleView {
+/// `for` on the clock; working time as hours worked.
+fn hold(rule: &RuleSpec, setup: &Setup) -> Span {
+    match rule.case().map(|case| case.hold) {
+        None => rule.hold,
+        Some(Length::Elapsed(span)) => span,
+        Some(Length::Working(span)) => span.length(&setup.registry.calendar.working),
+    }
+}
+
+fn rule(rule: &RuleSpec, pipeline: &crate::pipeline::Pipeline, setup: &Setup, definitions: &Definitions) -> RuleView {
     RuleView {
         pipeline: pipeline.name.clone(),
         rule: rule.name.clone(),
-        measurement: pipeline.windows[rule.window].measurement.clone(),
+        measurement: rule.window().map_or_else(String::new, |w| pipeline.windows[w].measurement.clone()),
         severity: severity(rule.severity),
         title: outline(&rule.title),
         when: rule.when.text().to_owned(),
         until: rule.until.as_ref().map(|u| u.text().to_owned()),
-        for_ms: rule.hold.millis(),
+        for_ms: hold(rule, setup).millis(),
         limits: rule.limits.iter().map(|l| Limit { field: l.field.clone(), op: l.op.to_owned(), value: l.value, until: l.until }).collect(),
         sop: rule.sop.as_ref().and_then(|path| definitions.procedure(path)).map(str::to_owned),
     }

@@ -212,6 +212,22 @@ pub struct Evidence {
     pub rule_version: String,
     pub heard: Option<u32>,
     pub expected: Option<u32>,
+    /// An alert on a case has this instead of a row; `measurement` is empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub case: Option<CaseFacts>,
+}
+
+/// A case as it was when an alert on it changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct CaseFacts {
+    /// "field_report"
+    pub case: String,
+    pub state: String,
+    #[ts(type = "number")]
+    pub created: i64,
+    #[ts(type = "number | null")]
+    pub due: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

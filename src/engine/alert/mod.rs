@@ -69,13 +69,13 @@ impl Label {
     pub fn of(change: &AlertChange, pipelines: &[Pipeline], facts: &dyn KeyFacts) -> Option<Label> {
         let pipeline = pipelines.get(change.pipeline as usize)?;
         let rule = pipeline.rules.get(change.rule as usize)?;
-        let row = RowView::of_change(change, pipeline.windows.get(rule.window)?, facts);
+        let row = RowView::of_change(change, pipeline.window_of_rule(change.rule as usize), facts);
         Some(Label {
             pipeline: pipeline.name.clone(),
             rule: rule.name.clone(),
             sector: pipeline.sector.clone(),
             severity: rule.severity,
-            title: render_title(&rule.title, row),
+            title: render_title(&rule.title, row, &pipeline.zone),
         })
     }
 }
@@ -249,8 +249,9 @@ impl AlertBook {
             let rule = p.and_then(|p| pipelines[p].rules.iter().position(|rule| rule.name == alert.label.rule));
             alert.last.pipeline = p.map_or(GONE, |p| p as u16);
             alert.last.rule = rule.map_or(GONE, |rule| rule as u16);
-            let window = p.zip(rule).and_then(|(p, rule)| pipelines[p].windows.get(pipelines[p].rules[rule].window));
-            let tag = window.and_then(|window| window.area_tag).and_then(|i| alert.key.tags.get(i));
+            let window = p.zip(rule).and_then(|(p, rule)| pipelines[p].window_of_rule(rule));
+            let on_case = alert.last.case.is_some().then_some(1);
+            let tag = window.and_then(|window| window.area_tag).or(on_case).and_then(|i| alert.key.tags.get(i));
             let area = tag.and_then(|tag| facts.area_of(tag));
             alert.key = Arc::new(Key { tags: alert.key.tags.clone(), area });
             alert.last.key = alert.key.clone();

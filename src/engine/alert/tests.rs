@@ -43,6 +43,7 @@ fn change(n: u32, from: Condition, to: Condition, minute: i64) -> AlertChange {
         rule_version: "1".into(),
         reason: None,
         retroactive: false,
+        case: None,
     }
 }
 
@@ -202,9 +203,10 @@ fn titles_speak_both_languages() {
             values: &values,
             heard: Some(3),
             expected: None,
+            case: None,
             facts: &Facts,
         };
-        let title = render_title(&Template { vi: part(), en: part() }, row);
+        let title = render_title(&Template { vi: part(), en: part() }, row, &jiff::tz::TimeZone::UTC);
         (title.vi, title.en)
     };
     for (x, vi, en) in [
@@ -219,8 +221,17 @@ fn titles_speak_both_languages() {
     ] {
         assert_eq!(number(x), (vi.to_owned(), en.to_owned()), "{x}");
     }
-    let row =
-        RowView { key: &key, source_tag: Some(1), start: at(0), end: at(1), values: &[], heard: Some(3), expected: None, facts: &Facts };
+    let row = RowView {
+        key: &key,
+        source_tag: Some(1),
+        start: at(0),
+        end: at(1),
+        values: &[],
+        heard: Some(3),
+        expected: None,
+        case: None,
+        facts: &Facts,
+    };
     let text = |t: &str| TemplatePart::Text(t.into());
     let vars = [
         RuleVar::Area("name".into()),
@@ -232,9 +243,13 @@ fn titles_speak_both_languages() {
         RuleVar::End,
     ];
     let en: Vec<_> = vars.into_iter().flat_map(|var| [TemplatePart::Var(var), text(" ")]).collect();
-    let title = render_title(&Template { vi: vec![text("tại "), TemplatePart::Var(RuleVar::Area("code".into()))], en }, row);
+    let title = render_title(
+        &Template { vi: vec![text("tại "), TemplatePart::Var(RuleVar::Area("code".into()))], en },
+        row,
+        &jiff::tz::TimeZone::UTC,
+    );
     assert_eq!(title.vi, "tại không rõ");
-    assert_eq!(title.en, "Gia Nghĩa loop-7 3 unknown unknown loop-7:level 1970-01-01T00:01:00Z ");
+    assert_eq!(title.en, "Gia Nghĩa loop-7 3 unknown unknown loop-7:level 1970-01-01 00:01 ");
 }
 
 proptest! {

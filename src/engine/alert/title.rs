@@ -5,12 +5,14 @@
 //! Invariants
 //! 1. Numbers are grouped by thousands and rounded to two decimals at most: 1.234,5 in Vietnamese, 1,234.5 in English.
 //! 2. An unknown value says so; a title is never half empty.
+//! 3. Times are told in the pipeline's time zone, to the minute.
 //!
 //! Called by: alert/mod.rs ([`super::Label::of`]).
 
 use crate::engine::rule::RowView;
 use crate::pipeline::expr::Value;
 use crate::pipeline::{Template, TemplatePart};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -25,16 +27,17 @@ struct Language {
     yes: &'static str,
     no: &'static str,
     unknown: &'static str,
+    time: &'static str,
 }
 
-const VI: Language = Language { thousands: '.', decimal: ',', yes: "có", no: "không", unknown: "không rõ" };
-const EN: Language = Language { thousands: ',', decimal: '.', yes: "yes", no: "no", unknown: "unknown" };
+const VI: Language = Language { thousands: '.', decimal: ',', yes: "có", no: "không", unknown: "không rõ", time: "%H:%M %d/%m/%Y" };
+const EN: Language = Language { thousands: ',', decimal: '.', yes: "yes", no: "no", unknown: "unknown", time: "%Y-%m-%d %H:%M" };
 
-pub fn render_title(template: &Template, row: RowView<'_>) -> Title {
-    Title { vi: render(&template.vi, row, &VI), en: render(&template.en, row, &EN) }
+pub fn render_title(template: &Template, row: RowView<'_>, zone: &TimeZone) -> Title {
+    Title { vi: render(&template.vi, row, &VI, zone), en: render(&template.en, row, &EN, zone) }
 }
 
-fn render(parts: &[TemplatePart], row: RowView<'_>, language: &Language) -> String {
+fn render(parts: &[TemplatePart], row: RowView<'_>, language: &Language, zone: &TimeZone) -> String {
     let mut text = String::new();
     for part in parts {
         match part {
@@ -44,7 +47,10 @@ fn render(parts: &[TemplatePart], row: RowView<'_>, language: &Language) -> Stri
                 Value::Bool(yes) => text.push_str(if yes { language.yes } else { language.no }),
                 Value::Num(x) => push_number(&mut text, x, language),
                 Value::Text(word) => text.push_str(&word),
-                Value::Time(t) => text.push_str(&t.to_string()),
+                Value::Time(t) => match jiff::Timestamp::from_nanosecond(i128::from(t.0)) {
+                    Ok(instant) => text.push_str(&instant.to_zoned(zone.clone()).strftime(language.time).to_string()),
+                    Err(_) => text.push_str(language.unknown),
+                },
             },
         }
     }

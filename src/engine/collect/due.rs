@@ -29,7 +29,13 @@ impl Part {
 
     pub(super) fn close_tick(&mut self, pipeline: &Pipeline, due: &Due<'_>, retired: impl Fn(u16) -> bool) -> PartOutput {
         let idle = self.idle(pipeline, due.readable);
-        let mut out = PartOutput { watermark: self.watermark, idle, heard: std::mem::take(&mut self.heard), ..PartOutput::default() };
+        let mut out = PartOutput {
+            watermark: self.watermark,
+            idle,
+            heard: std::mem::take(&mut self.heard),
+            cases: std::mem::take(&mut self.cases),
+            ..PartOutput::default()
+        };
         let timing = &pipeline.timing;
         let watermark = if due.at.finished { Timestamp::MAX } else { self.watermark.unwrap_or(Timestamp::MIN) };
         for (index, (window, spec)) in self.windows.iter_mut().zip(&pipeline.windows).enumerate() {

@@ -81,7 +81,8 @@ struct PipelineRules {
 struct Rule {
     name: String,
     version: Arc<str>,
-    window: usize,
+    /// `None`: rows do not decide it, it never has a track.
+    window: Option<usize>,
     hold: Span,
     early: bool,
     no_data: Option<Span>,
@@ -268,10 +269,12 @@ impl PipelineRules {
     }
 
     fn of(name: &str, grace: Span, rules: Vec<Rule>) -> Self {
-        let windows = rules.iter().map(|rule| rule.window + 1).max().unwrap_or(0);
+        let windows = rules.iter().filter_map(|rule| rule.window).map(|w| w + 1).max().unwrap_or(0);
         let mut by_window = vec![Vec::new(); windows];
         for (i, rule) in rules.iter().enumerate() {
-            by_window[rule.window].push(i as u16);
+            if let Some(window) = rule.window {
+                by_window[window].push(i as u16);
+            }
         }
         PipelineRules { name: name.to_owned(), grace, rules, by_window, timers: BTreeSet::new(), settling: BTreeSet::new() }
     }
@@ -313,17 +316,17 @@ impl PipelineRules {
 
 impl Rule {
     fn new(spec: &RuleSpec, pipeline: &Pipeline) -> Self {
-        let window = &pipeline.windows[spec.window];
+        let window = spec.window().map(|w| &pipeline.windows[w]);
         Rule {
             name: spec.name.clone(),
             version: spec.version.as_str().into(),
-            window: spec.window,
+            window: spec.window(),
             hold: spec.hold,
             early: spec.early,
             no_data: spec.no_data,
-            every: window.alignment.every().nominal(),
-            area_tag: window.area_tag,
-            source_tag: window.source_tag,
+            every: window.map_or(Span::ZERO, |w| w.alignment.every().nominal()),
+            area_tag: window.and_then(|w| w.area_tag),
+            source_tag: window.and_then(|w| w.source_tag),
             tracks: HashMap::default(),
         }
     }
@@ -362,6 +365,7 @@ fn change_of(pipeline: &str, rule: &str, version: &Arc<str>, key: &Arc<Key>, ste
         rule_version: version.clone(),
         reason,
         retroactive: passed,
+        case: None,
     }
 }
 

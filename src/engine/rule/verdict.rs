@@ -9,6 +9,7 @@
 //!
 //! Called by: rule/mod.rs (verdicts), alert/title.rs (titles).
 
+use crate::engine::case::CaseEvidence;
 use crate::engine::{AlertChange, FieldValue, Key, Row};
 use crate::geo::AreaId;
 use crate::pipeline::expr::{Inputs, Program, Value};
@@ -70,6 +71,8 @@ pub struct RowView<'a> {
     pub values: &'a [FieldValue],
     pub heard: Option<u32>,
     pub expected: Option<u32>,
+    /// Of an alert on a case.
+    pub case: Option<&'a CaseEvidence>,
     pub facts: &'a dyn KeyFacts,
 }
 
@@ -77,14 +80,15 @@ impl<'a> RowView<'a> {
     pub fn of_row(row: &'a Row, window: &WindowSpec, facts: &'a dyn KeyFacts) -> Self {
         let Row { key, start, end, values, heard, expected, .. } = row;
         let source_tag = window.source_tag;
-        RowView { key, source_tag, start: *start, end: *end, values, heard: *heard, expected: *expected, facts }
+        RowView { key, source_tag, start: *start, end: *end, values, heard: *heard, expected: *expected, case: None, facts }
     }
 
-    /// The row that decided a change.
-    pub fn of_change(change: &'a AlertChange, window: &WindowSpec, facts: &'a dyn KeyFacts) -> Self {
-        let AlertChange { key, window_start, window_end, values, heard, expected, .. } = change;
-        let source_tag = window.source_tag;
-        RowView { key, source_tag, start: *window_start, end: *window_end, values, heard: *heard, expected: *expected, facts }
+    /// The row that decided a change; of an alert on a case there is no window.
+    pub fn of_change(change: &'a AlertChange, window: Option<&WindowSpec>, facts: &'a dyn KeyFacts) -> Self {
+        let AlertChange { key, window_start, window_end, values, heard, expected, case, .. } = change;
+        let source_tag = window.and_then(|w| w.source_tag);
+        let (start, end, case) = (*window_start, *window_end, case.as_deref());
+        RowView { key, source_tag, start, end, values, heard: *heard, expected: *expected, case, facts }
     }
 
     pub fn value(&self, var: &RuleVar) -> Value<'a> {
@@ -98,6 +102,7 @@ impl<'a> RowView<'a> {
             RuleVar::Heard => count(self.heard),
             RuleVar::Expected => count(self.expected),
             RuleVar::Area(part) => self.facts.area(self.key, part),
+            RuleVar::Case(slot) => self.case.map_or(Value::Unknown, |case| case.value(*slot)),
             RuleVar::SourceAttribute(name) => match self.source_tag.and_then(tag) {
                 Some(source) => self.facts.source_attribute(source, name, self.end),
                 None => Value::Unknown,

@@ -14,8 +14,9 @@ use super::super::expr::{ExprError, Found, Program, Scope, Unresolved, ValueType
 use super::super::mistake::{closest, listed};
 use super::super::spec::{AlertYaml, ByYaml, WindowYaml};
 use super::super::yaml::Text;
-use super::super::{RuleLimit, RuleSpec, RuleVar, Template, TemplatePart, WindowSpec};
+use super::super::{RuleLimit, RuleSpec, RuleVar, Template, TemplatePart, Watches, WindowSpec};
 use super::ask::{ASKING, ask};
+use super::case::CaseDraft;
 use super::window::is_aggregate;
 use super::{AREA_VARS, Compiler, Known, Version};
 use std::ops::Range;
@@ -132,7 +133,7 @@ impl Scope for RuleScope<'_> {
 }
 
 impl Compiler<'_> {
-    pub(super) fn rules(&mut self, windows: &[WindowSpec]) -> Vec<RuleSpec> {
+    pub(super) fn rules(&mut self, windows: &[WindowSpec], cases: &mut [CaseDraft<'_>]) -> Vec<RuleSpec> {
         let mut rules: Vec<RuleSpec> = Vec::new();
         let mut names: Vec<&Text> = Vec::new();
         let alerts = &self.spec.alerts;
@@ -143,14 +144,17 @@ impl Compiler<'_> {
                 }
                 names.push(text);
             }
-            rules.extend(self.rule(yaml, windows));
+            self.check_sop(yaml);
+            rules.extend(match &yaml.case {
+                Some(on) => self.case_rule(yaml, on, cases),
+                None => self.rule(yaml, windows),
+            });
         }
         rules
     }
 
     fn rule(&mut self, yaml: &AlertYaml, windows: &[WindowSpec]) -> Option<RuleSpec> {
         let name = yaml.alert.as_ref().and_then(|t| self.name(t, "an alert"));
-        self.check_sop(yaml);
         let (index, window) = self.rule_window(yaml, windows)?;
         let declared = self.spec.windows.iter().find(|w| w.measurement.as_ref().is_some_and(|m| m.value == window.measurement))?;
         let broken = broken_names(declared, window);
@@ -192,7 +196,7 @@ impl Compiler<'_> {
             .add("severity", &format!("{severity:?}"));
         Some(RuleSpec {
             name,
-            window: index,
+            watches: Watches::Rows(index),
             when,
             until,
             vars,
@@ -246,47 +250,65 @@ impl Compiler<'_> {
         Some(program)
     }
 
-    /// "Dòng xe đứng tại {area.name}"; `{{` and `}}` are braces.
     fn template(&mut self, text: &Text, scope: &RuleScope<'_>) -> Vec<TemplatePart> {
-        let mut parts = Vec::new();
-        let mut plain = String::new();
-        let value = &text.value;
-        let mut i = 0;
-        while let Some(c) = value[i..].chars().next() {
-            let rest = &value[i..];
-            if rest.starts_with("{{") || rest.starts_with("}}") {
-                plain.push(c);
-                i += 2;
-            } else if c == '{' {
-                let Some(end) = rest.find('}') else {
-                    self.report.add(text.place(i), "a `{` is never closed: write `{name}`, or `{{` for a brace");
-                    return parts;
-                };
-                let path = rest[1..end].trim();
-                match scope.resolve(path) {
-                    Err(_) if scope.is_broken(path) => {}
-                    Ok((var, _)) => {
-                        if !plain.is_empty() {
-                            parts.push(TemplatePart::Text(std::mem::take(&mut plain)));
-                        }
-                        parts.push(TemplatePart::Var(var));
-                    }
-                    Err(Unresolved { what, next }) => self.report.suggest(text.place(i + 1), what, next),
-                }
-                i += end + 1;
-            } else if c == '}' {
-                self.report.add(text.place(i), "a `}` without `{`: write `{name}`, or `}}` for a brace");
-                return parts;
-            } else {
-                plain.push(c);
-                i += c.len_utf8();
-            }
-        }
-        if !plain.is_empty() {
-            parts.push(TemplatePart::Text(plain));
+        let mut mistakes = Vec::new();
+        let mut resolve = |path: &str| match scope.resolve(path) {
+            Err(_) if scope.is_broken(path) => Ok(None),
+            found => found.map(|(var, _)| Some(var)),
+        };
+        let parts = read_template(text, &mut resolve, &mut mistakes);
+        for (at, Unresolved { what, next }) in mistakes {
+            self.report.suggest(text.place(at), what, next);
         }
         parts
     }
+}
+
+/// "Dòng xe đứng tại {area.name}"; `{{` and `}}` are braces. `resolve`: `None` for a name whose mistake is told elsewhere. Mistakes come
+/// with their byte in the text.
+pub(super) fn read_template(
+    text: &Text,
+    resolve: &mut dyn FnMut(&str) -> Result<Option<RuleVar>, Unresolved>,
+    mistakes: &mut Vec<(usize, Unresolved)>,
+) -> Vec<TemplatePart> {
+    let plainly = |what: &str| Unresolved { what: what.to_owned(), next: None };
+    let mut parts = Vec::new();
+    let mut plain = String::new();
+    let value = &text.value;
+    let mut i = 0;
+    while let Some(c) = value[i..].chars().next() {
+        let rest = &value[i..];
+        if rest.starts_with("{{") || rest.starts_with("}}") {
+            plain.push(c);
+            i += 2;
+        } else if c == '{' {
+            let Some(end) = rest.find('}') else {
+                mistakes.push((i, plainly("a `{` is never closed: write `{name}`, or `{{` for a brace")));
+                return parts;
+            };
+            match resolve(rest[1..end].trim()) {
+                Ok(None) => {}
+                Ok(Some(var)) => {
+                    if !plain.is_empty() {
+                        parts.push(TemplatePart::Text(std::mem::take(&mut plain)));
+                    }
+                    parts.push(TemplatePart::Var(var));
+                }
+                Err(unresolved) => mistakes.push((i + 1, unresolved)),
+            }
+            i += end + 1;
+        } else if c == '}' {
+            mistakes.push((i, plainly("a `}` without `{`: write `{name}`, or `}}` for a brace")));
+            return parts;
+        } else {
+            plain.push(c);
+            i += c.len_utf8();
+        }
+    }
+    if !plain.is_empty() {
+        parts.push(TemplatePart::Text(plain));
+    }
+    parts
 }
 
 /// Declared, but not there because of mistakes.

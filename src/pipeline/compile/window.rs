@@ -120,7 +120,7 @@ impl FieldScope<'_, '_> {
 }
 
 /// A key of the window as parsed.
-enum Key<'t> {
+pub(super) enum Key<'t> {
     Ready(KeySource, &'static str),
     Expression(&'t Text, Ast),
 }
@@ -130,7 +130,7 @@ impl Compiler<'_> {
     pub(super) fn window(&mut self, yaml: &WindowYaml, content: &Content<'_>) -> Option<(WindowSpec, Vec<Option<WindowInput>>)> {
         let measurement = yaml.measurement.as_ref().and_then(|t| self.name(t, "a measurement"));
         let early = self.early(yaml);
-        let kinds = self.window_kinds(yaml, content.kinds);
+        let kinds = self.taken_kinds(&yaml.from, content.kinds);
         let filter = yaml.filter.as_ref().and_then(|t| self.parse(t).map(|ast| (t, ast)));
         let (tags, keys) = self.keys(yaml);
         let mut drafts = Vec::new();
@@ -174,6 +174,7 @@ impl Compiler<'_> {
             accumulators: drafts.iter().map(|d| d.kind).collect(),
             reads,
             fields,
+            gauge: None,
             version: version.hex(),
             tags,
         };
@@ -194,9 +195,10 @@ impl Compiler<'_> {
         }
     }
 
-    fn window_kinds(&mut self, yaml: &WindowYaml, kinds: &[String]) -> Vec<String> {
+    /// The types that a window or case takes: all of the pipeline's, or those that it names.
+    pub(super) fn taken_kinds(&mut self, from: &[Text], kinds: &[String]) -> Vec<String> {
         let mut taken = Vec::new();
-        for text in &yaml.from {
+        for text in from {
             match kinds.contains(&text.value) {
                 true => taken.push(text.value.clone()),
                 false => {
@@ -205,10 +207,10 @@ impl Compiler<'_> {
                 }
             }
         }
-        if yaml.from.is_empty() { kinds.to_vec() } else { taken }
+        if from.is_empty() { kinds.to_vec() } else { taken }
     }
 
-    fn keys<'t>(&mut self, yaml: &'t WindowYaml) -> (Vec<String>, Vec<Key<'t>>) {
+    pub(super) fn keys<'t>(&mut self, yaml: &'t WindowYaml) -> (Vec<String>, Vec<Key<'t>>) {
         let mut tags: Vec<String> = Vec::new();
         let mut keys = Vec::new();
         for by in &yaml.by {
@@ -272,7 +274,7 @@ impl Compiler<'_> {
         Some(name)
     }
 
-    fn field_name(&mut self, text: &Text, tags: &[String]) -> Option<String> {
+    pub(super) fn field_name(&mut self, text: &Text, tags: &[String]) -> Option<String> {
         let name = self.name(text, "a field")?;
         if RESERVED.contains(&name.as_str()) || matches!(name.as_str(), "area" | "source") {
             self.report.add(text.at, format!("`{name}` is a name that rows have anyway: name the field otherwise"));
@@ -368,7 +370,7 @@ impl Compiler<'_> {
 }
 
 impl Key<'_> {
-    fn canonical(&self) -> String {
+    pub(super) fn canonical(&self) -> String {
         match self {
             Key::Ready(_, name) => (*name).to_owned(),
             Key::Expression(_, ast) => ast.to_string(),

@@ -15,7 +15,7 @@ use crate::engine::AlertId;
 use crate::server::hub::HubGone;
 use crate::server::parts::{AreaShape, SourceError};
 use crate::server::scope::Scope;
-use crate::server::wire::{AlertDetail, AlertView, Catalog, Condition, Me};
+use crate::server::wire::{AlertDetail, AlertView, Catalog, Condition, Me, RuleView};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -52,12 +52,18 @@ pub async fn catalog(State(app): State<Arc<App>>, caller: Caller) -> Result<Json
 /// The sectors in scope, with their measurements and rules.
 pub fn catalog_in_scope(catalog: &Catalog, scope: &Scope) -> Catalog {
     let measurements: Vec<_> = catalog.measurements.iter().filter(|each| scope.sees_sector(&each.sector)).cloned().collect();
-    let known = |measurement: &str| measurements.iter().any(|each| each.measurement == measurement);
+    // a rule on a case has no measurement: it is seen with its pipeline's
+    let known = |rule: &&RuleView| {
+        measurements.iter().any(|each| match rule.measurement.as_str() {
+            "" => each.pipeline == rule.pipeline,
+            measurement => each.measurement == measurement,
+        })
+    };
     Catalog {
         place: catalog.place.clone(),
         time_zone: catalog.time_zone.clone(),
         sectors: catalog.sectors.iter().filter(|each| scope.sees_sector(&each.code)).cloned().collect(),
-        rules: catalog.rules.iter().filter(|rule| known(&rule.measurement)).cloned().collect(),
+        rules: catalog.rules.iter().filter(known).cloned().collect(),
         measurements,
     }
 }

@@ -47,6 +47,7 @@ pub fn alert(number: u32, version: u32, sector: &str, area_code: &str) -> AlertV
             rule_version: "0123456789ab".into(),
             heard: None,
             expected: None,
+            case: None,
         },
     }
 }

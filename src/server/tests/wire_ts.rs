@@ -42,6 +42,7 @@ fn generated() -> String {
         AlertView,
         Acknowledgement,
         Evidence,
+        CaseFacts,
         RowState,
         FigureView,
         HealthView,

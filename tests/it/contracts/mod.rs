@@ -1,6 +1,7 @@
 //! Tables in simulated time, each named after its contract (docs: DESIGN, section 4).
 
 mod bounds;
+mod cases;
 mod packs;
 mod recorded_data;
 mod recorded_hour;

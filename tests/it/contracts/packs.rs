@@ -15,6 +15,7 @@ fn shipped() -> Setup {
 const UNITS: &[(&str, &str)] = &[
     ("air_quality.pm10", "ug/m3"),
     ("air_quality.pm25", "ug/m3"),
+    ("field_report_open.oldest_h", "h"),
     ("service_calls.p95_ms", "ms"),
     ("traffic_loop.occupancy", "%"),
     ("traffic_loop.speed", "km/h"),

@@ -18,6 +18,7 @@ fn copy(output: &PartitionOutput) -> PartitionOutput {
         new_keys: p.new_keys.clone(),
         batches: p.batches.clone(),
         heard: p.heard.clone(),
+        cases: p.cases.clone(),
     };
     PartitionOutput { parts: output.parts.iter().map(part).collect(), late: Vec::new(), rejected: Vec::new() }
 }

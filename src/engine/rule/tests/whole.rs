@@ -31,7 +31,7 @@ fn rule(name: &str, version: &str, hold: i64) -> Rule {
     Rule {
         name: name.into(),
         version: version.into(),
-        window: 0,
+        window: Some(0),
         hold: Span::minutes(hold),
         early: false,
         no_data: None,
