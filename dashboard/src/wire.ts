@@ -312,3 +312,71 @@ what: string, by: string | null, note: string | null, reason: string | null, val
  * Any refusal of the REST interface: what, where, and the next step.
  */
 export type Problem = { code: string, message: Text, detail: string, };
+
+/**
+ * `GET /api/v1/rejected?reason=&before=&limit=`: refused records, newest first. `next`: give it as `before` for what comes after them.
+ */
+export type RejectedPage = { records: Array<RejectedView>, next: number | null, };
+
+export type RejectedView = { number: number, topic: string, partition: number, offset: number, broker_time: number | null, 
+/**
+ * "schema.required".
+ */
+reason: string, path: string, 
+/**
+ * Byte of the record.
+ */
+at: number, detail: string, source: string | null, 
+/**
+ * Its first 2,000 characters; all of it in `GET /api/v1/rejected/{number}`.
+ */
+raw: string, 
+/**
+ * The last time it was driven again.
+ */
+redriven: RedrivenView | null, };
+
+/**
+ * `POST /api/v1/rejected/redrive`: by number, or by filter the newest 1,000 that were never driven again (`again`: those too).
+ */
+export type RedriveRequest = { numbers: number[], reason: string | null, since: number | null, again: boolean, 
+/**
+ * Name of the person, used where the access is open; else the token's name.
+ */
+name: string | null, };
+
+/**
+ * What became of a record that was driven again.
+ */
+export type RedrivenView = { number: number, at: number, by: string, topic: string | null, partition: number | null, offset: number | null, 
+/**
+ * The most that any pipeline made of it: accepted, late, duplicate, unwanted; or rejected. Null: not judged yet, ask again.
+ */
+verdict: string | null, 
+/**
+ * By pipeline; empty where it was rejected.
+ */
+verdicts: { [key in string]: string }, 
+/**
+ * Why it was rejected again.
+ */
+reason: string | null, };
+
+/**
+ * `GET /api/v1/late?pipeline=&source=&before=&limit=`: late records, newest first.
+ */
+export type LatePage = { records: Array<LateView>, next: number | null, };
+
+export type LateView = { number: number, pipeline: string, topic: string, partition: number, offset: number, broker_time: number | null, type: string, source: string, id: string, 
+/**
+ * When it happened.
+ */
+time: number, 
+/**
+ * Behind the watermark.
+ */
+delay_ms: number, 
+/**
+ * Its first 2,000 characters.
+ */
+raw: string, };

@@ -10,6 +10,7 @@
 //! Called by: cli, tests.
 
 mod parts;
+pub mod redrive;
 
 pub use parts::{kafka as kafka_settings, topics as topic_settings};
 
@@ -33,12 +34,14 @@ use crate::server::views::{Views, catalog};
 use crate::server::wire::{Text, TickView};
 use crate::server::{ActionRequest, EventDoor, ServerParts, ServerSettings};
 use crate::settings::{ClockKind, LogKind, Settings, StoreKind};
+use crate::store::late::LateStore;
 use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
 use crate::store::{Store, drain};
 use crate::telemetry::Telemetry;
 use crate::time::Span;
 use anyhow::{Context, bail};
+use redrive::{Desk, Way};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,7 +49,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What is done with the doors before the log is read.
@@ -113,7 +116,9 @@ impl App {
         let alerts = Arc::new(AlertShelf::default());
         let (actions, requests) = mpsc::channel(256);
         let views = Arc::new(Views::new(setup.clone()));
-        let parts = server_parts(&settings, &setup, &definitions, access, &hub, &store, &alerts, actions, &doors, &telemetry)?;
+        let (judged, verdicts) = watch::channel(0);
+        let desk = Desk { data: settings.data.clone(), way: way(&settings, &doors, &logs), judged: verdicts };
+        let parts = server_parts(&settings, &setup, &definitions, access, &hub, &store, &alerts, actions, (&doors, desk), &telemetry)?;
         let (shutdown, stopped) = oneshot::channel();
         let server = tokio::spawn(crate::server::serve(listener, parts, async {
             let _ = stopped.await;
@@ -137,6 +142,7 @@ impl App {
             alerts,
             views,
             requests,
+            judged,
             stop: stop.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -222,6 +228,20 @@ fn open_doors(settings: &Settings) -> anyhow::Result<(Doors, Vec<(Log, ClockKind
     }
 }
 
+/// Where refused records go in again: every topic that is read.
+fn way(settings: &Settings, doors: &Doors, logs: &[(Log, ClockKind)]) -> Way {
+    match doors {
+        Doors::Embedded(_) => Way::Embedded(logs.iter().map(|(log, _)| log.clone()).collect()),
+        Doors::Kafka(door, _) => Way::Kafka(door.clone(), settings.topics.keys().cloned().collect()),
+    }
+}
+
+/// The same without a running server, which would hold the embedded log.
+pub fn open_way(settings: &Settings) -> anyhow::Result<Way> {
+    let (doors, logs) = open_doors(settings)?;
+    Ok(way(settings, &doors, &logs))
+}
+
 /// The producer alone: `demo --feed-only`.
 pub fn open_kafka_door(settings: &Settings) -> anyhow::Result<Doors> {
     let Some(topic) = settings.topics.keys().next() else { bail!("no topic is named in ioc.toml") };
@@ -245,7 +265,7 @@ fn server_parts(
     store: &Arc<Store>,
     alerts: &Arc<AlertShelf>,
     actions: mpsc::Sender<ActionRequest>,
-    doors: &Doors,
+    (doors, desk): (&Doors, Desk),
     telemetry: &Arc<Telemetry>,
 ) -> anyhow::Result<ServerParts> {
     let place = Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() };
@@ -266,6 +286,7 @@ fn server_parts(
         history: Arc::new(parts::History { alerts: alerts.clone(), views: Views::new(setup.clone()) }),
         actions,
         door: Arc::new(doors.clone()) as Arc<dyn EventDoor>,
+        refusals: Arc::new(desk),
         probes: Arc::new(parts::Watch(telemetry.clone())),
     })
 }
@@ -285,6 +306,8 @@ struct Engine {
     alerts: Arc<AlertShelf>,
     views: Arc<Views>,
     requests: mpsc::Receiver<ActionRequest>,
+    /// Moved whenever verdicts on records that were driven again are kept.
+    judged: watch::Sender<u64>,
     stop: Arc<AtomicBool>,
     runtime: tokio::runtime::Handle,
 }
@@ -342,7 +365,8 @@ impl Engine {
             self.show(&start, &[]);
         }
         let mut rejected = RejectedStore::open(&self.settings.data)?;
-        let mut refill = Refill { spool: &self.spool, rejected: &mut rejected, telemetry: &self.telemetry };
+        let mut late = LateStore::open(&self.settings.data)?;
+        let mut refill = Refill { spool: &self.spool, rejected: &mut rejected, late: &mut late, telemetry: &self.telemetry };
         let span = last.map_or(1, |l| l.saturating_sub(start.next) + 1) as f64;
         let from = start.next;
         let mut shown = None;
@@ -364,7 +388,7 @@ impl Engine {
         start.lane.setup = self.setup.clone();
         self.show(&start, &early);
         self.telemetry.set_ready();
-        self.drive(clock, start, reader, (checkpoints, rejected), (next, notes, configuration))
+        self.drive(clock, start, reader, (checkpoints, rejected, late), (next, notes, configuration))
     }
 
     /// Tells the page how far the state is built, a few times a second.
@@ -409,7 +433,7 @@ impl Engine {
         clock: Clock,
         start: Start,
         reader: Reader,
-        (checkpoints, rejected): (Checkpoints, RejectedStore),
+        (checkpoints, rejected, late): (Checkpoints, RejectedStore, LateStore),
         (number, notes, configuration): (u64, Vec<Note>, Option<crate::journal::Configuration>),
     ) -> anyhow::Result<()> {
         let kept = checkpoints.clone();
@@ -419,6 +443,8 @@ impl Engine {
             journal: self.journal,
             spool: self.spool,
             rejected,
+            late,
+            redriven: self.judged,
             keeping: Keeping { checkpoints: kept, log: Span::days(i64::from(self.settings.log_days)), last: None },
             checkpoints,
             views: self.views,
@@ -447,6 +473,7 @@ impl Engine {
             configuration,
             checkpoint,
             reported: None,
+            redriven: Vec::new(),
         };
         let driven = driver.run();
         match gate.join() {

@@ -10,6 +10,7 @@
 mod check;
 mod demo;
 pub mod files;
+mod rejected;
 mod run;
 pub mod test;
 mod tokens;
@@ -86,7 +87,10 @@ enum Command {
     Token(tokens::TokenCommand),
     /// Records that were refused.
     #[command(subcommand)]
-    Rejected(run::RejectedCommand),
+    Rejected(rejected::RejectedCommand),
+    /// Records that came too late for every window.
+    #[command(subcommand)]
+    Late(rejected::LateCommand),
     /// Ask the running server whether it is well; exit code 0 if so.
     Health,
 }
@@ -191,7 +195,8 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
         }
         Command::Topics(command) => run::topics(&settings()?, command),
         Command::Token(command) => tokens::token(&settings()?, command).map(|()| 0),
-        Command::Rejected(command) => run::rejected(&settings()?, command).map(|()| 0),
+        Command::Rejected(command) => rejected::rejected(&settings()?, command),
+        Command::Late(command) => rejected::late(&settings()?, command),
         Command::Health => run::health(&settings()?),
     }
 }

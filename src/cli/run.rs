@@ -1,4 +1,4 @@
-//! `ioc run`, `topics`, `rejected`, `health`: the live service and what is asked about it.
+//! `ioc run`, `topics`, `health`: the live service and what is asked about it.
 //!
 //! Owns: start, signals, stop. Refuses to know: parts.
 //!
@@ -9,11 +9,9 @@
 
 use super::{CliError, RunArgs, wiring};
 use crate::app::{App, Options};
-use crate::disk::database::DatabaseError;
 use crate::ingest::kafka::Clock as KafkaClock;
 use crate::ingest::topics as kafka_topics;
 use crate::settings::{LogKind, Settings};
-use crate::store::rejected::{Kept, RejectedStore};
 use anyhow::Context;
 use clap::Subcommand;
 use std::io::IsTerminal;
@@ -36,23 +34,6 @@ pub enum TopicsCommand {
     },
     /// Say of each topic whether ioc can read it.
     Check,
-}
-
-#[derive(Subcommand)]
-pub enum RejectedCommand {
-    /// Newest first.
-    List {
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-        /// "schema" or "schema.required".
-        #[arg(long)]
-        reason: Option<String>,
-        /// One JSON object a line.
-        #[arg(long)]
-        json: bool,
-    },
-    /// One record whole, its bytes last.
-    Show { number: i64 },
 }
 
 pub fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
@@ -138,44 +119,18 @@ pub fn topics(settings: &Settings, command: TopicsCommand) -> Result<i32, CliErr
     }
 }
 
-pub fn rejected(settings: &Settings, command: RejectedCommand) -> Result<(), CliError> {
-    let failed = |e: DatabaseError| CliError::Other(e.into());
-    let store = RejectedStore::open(&settings.data).map_err(failed)?;
-    match command {
-        RejectedCommand::List { limit, reason, json } => {
-            for kept in store.list(limit, reason.as_deref()).map_err(failed)? {
-                if json {
-                    println!("{}", serde_json::to_string(&kept).context("cannot write JSON")?);
-                } else {
-                    println!("{}", row(&kept));
-                }
-            }
-        }
-        RejectedCommand::Show { number } => {
-            let kept = store.get(number).map_err(failed)?;
-            let kept =
-                kept.ok_or_else(|| CliError::Usage(format!("no rejected record has the number {number}; `ioc rejected list` shows them")))?;
-            println!("{}\n", row(&kept));
-            println!("{}", String::from_utf8_lossy(&kept.raw));
-        }
-    }
-    Ok(())
-}
-
-fn row(kept: &Kept) -> String {
-    let time = kept.broker_time.map_or_else(|| "-".into(), |t| t.to_string());
-    let source = kept.source.as_deref().unwrap_or("-");
-    let place = format!("{}/{}@{}", kept.topic, kept.partition, kept.offset);
-    format!("{:>8}  {time}  {place}  {source}  {}  {}: {}", kept.number, kept.reason, kept.path, kept.detail)
-}
-
-/// For health checks of containers: asks `/healthz` of the address in the settings.
-pub fn health(settings: &Settings) -> Result<i32, CliError> {
+/// Where this machine reaches the server of the settings.
+pub fn own_url(settings: &Settings) -> String {
     let mut address = settings.listen;
     if address.ip().is_unspecified() {
         address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     }
-    let url = format!("http://{address}/healthz");
+    format!("http://{address}")
+}
+
+/// For health checks of containers: asks `/healthz` of the address in the settings.
+pub fn health(settings: &Settings) -> Result<i32, CliError> {
+    let url = format!("{}/healthz", own_url(settings));
     runtime()?.block_on(async {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).build().context("cannot make an HTTP client")?;
         match client.get(&url).send().await {

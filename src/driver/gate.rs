@@ -22,8 +22,9 @@ use crate::server::scope::HealthInput;
 use crate::server::views::Views;
 use crate::server::wire::TickView;
 use crate::server::{ActionAnswer, SourceError};
+use crate::store::late::{LateOf, LateStore};
 use crate::store::line::LineFormats;
-use crate::store::rejected::RejectedStore;
+use crate::store::rejected::{Judged, RejectedStore};
 use crate::store::spool::Spool;
 use crate::telemetry::GateCounters;
 use crate::time::{Span, Timestamp};
@@ -33,7 +34,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Ticks that may wait for their commit.
 pub const QUEUE: usize = 64;
@@ -49,6 +50,9 @@ pub struct Outgoing {
     /// Each alert after each change, in order.
     pub alerts: Vec<Alert>,
     pub rejected: Vec<(PartitionName, Refused)>,
+    pub late: Vec<LateOf>,
+    /// Verdicts on records that were driven again.
+    pub redriven: Vec<Judged>,
     pub answers: Vec<Waiting>,
     pub health: Option<Arc<HealthInput>>,
     pub checkpoint: Option<Box<Checkpoint>>,
@@ -85,6 +89,9 @@ pub struct Gate {
     pub journal: Journal,
     pub spool: Arc<Spool>,
     pub rejected: RejectedStore,
+    pub late: LateStore,
+    /// Moves whenever verdicts on records that were driven again are kept.
+    pub redriven: watch::Sender<u64>,
     pub checkpoints: CheckpointThread<Checkpoint>,
     pub views: Arc<Views>,
     pub hub: Hub,
@@ -217,10 +224,7 @@ impl Gate {
             }
             Step::Spool => self.spool(batch, formats),
             Step::Sync => Ok(self.spool.sync()?),
-            Step::Rejected => {
-                let rejected: Vec<_> = batch.ticks.iter_mut().flat_map(|t| t.rejected.drain(..)).collect();
-                Ok(self.rejected.keep(&rejected)?)
-            }
+            Step::Rejected => self.keep_refused(batch),
             Step::Checkpoint => {
                 self.checkpoint(batch);
                 Ok(())
@@ -230,6 +234,18 @@ impl Gate {
                 _ => Ok(()),
             },
         }
+    }
+
+    fn keep_refused(&mut self, batch: &mut Batch) -> Result<(), GateError> {
+        let ticks = &mut batch.ticks;
+        self.rejected.keep(&ticks.iter_mut().flat_map(|t| t.rejected.drain(..)).collect::<Vec<_>>())?;
+        self.late.keep(&ticks.iter_mut().flat_map(|t| t.late.drain(..)).collect::<Vec<_>>())?;
+        let redriven: Vec<_> = ticks.iter_mut().flat_map(|t| t.redriven.drain(..)).collect();
+        self.rejected.judged(&redriven)?;
+        if !redriven.is_empty() {
+            self.redriven.send_modify(|n| *n += 1);
+        }
+        Ok(())
     }
 
     fn journal(&mut self, batch: &mut Batch) -> Result<(), GateError> {

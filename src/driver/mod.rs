@@ -15,15 +15,18 @@ pub mod cut;
 pub mod gate;
 mod recorded;
 pub mod recover;
+pub mod redriven;
 
 use crate::checkpoint::CheckpointCost;
-use crate::engine::collect::{Body, Record};
+use crate::engine::collect::{Body, Late, Record};
 use crate::engine::lane::{Effects, Lane};
+use crate::engine::setup::Setup;
 use crate::engine::{Action, HandlingChange, Key, PartitionTick, Refusal, Row, Tick};
 use crate::ingest::reader::{ReadError, Reader};
 use crate::ingest::{Fetched, Lost, PartitionName};
 use crate::journal::{Configuration, JournalEntry, Note};
 use crate::server::ActionRequest;
+use crate::store::late::LateOf;
 use crate::telemetry::Telemetry;
 use crate::time::{Span, Timestamp};
 use cut::{Cutter, Shown};
@@ -113,6 +116,8 @@ pub struct Driver {
     pub cutter: Cutter,
     pub checkpoint: CheckpointClock,
     pub reported: Option<Instant>,
+    /// Records driven again that were taken since the last tick.
+    pub redriven: Vec<redriven::Seen>,
 }
 
 /// When a checkpoint is due.
@@ -256,7 +261,7 @@ impl Driver {
         for (p, n) in taken.into_iter().enumerate() {
             for fetched in self.reader.buffer(p).drain(..n) {
                 // bounded by the horizon already
-                let _ = self.lane.take(p, record(&fetched), Timestamp::MAX);
+                let _ = redriven::take(&mut self.lane, p, &fetched, Timestamp::MAX, &mut self.redriven);
             }
         }
         self.close(tick.0, tick.1)?;
@@ -311,16 +316,21 @@ impl Driver {
         self.telemetry.effects(&effects);
         let notes = std::mem::take(&mut self.notes);
         let configuration = self.configuration.take();
+        let redriven: Vec<_> = self.redriven.drain(..).filter_map(|seen| seen.judged(&self.names)).collect();
         let effect = !effects.is_empty() || !notes.is_empty() || configuration.is_some() || !requests.is_empty() || checkpoint.is_some();
+        let effect = effect || !redriven.is_empty();
         let answers = requests.into_iter().zip(&effects.handled).map(|(r, h)| self.waiting(r, h)).collect();
         let names = &self.names;
         let rejected = effects.rejected.into_iter().map(|(p, r)| (names[p as usize].clone(), r)).collect();
+        let late = late_of(effects.late, &self.lane.setup, names);
         let entry = JournalEntry { tick, alerts: effects.changes, handling: effects.handled, notes, configuration };
         let outgoing = Outgoing {
             entry,
             rows: effects.rows,
             alerts: effects.alerts,
             rejected,
+            late,
+            redriven,
             answers,
             effect: effect || health.is_some(),
             health,
@@ -397,6 +407,12 @@ impl Driver {
         self.reported = None;
         self.hand_over(tick, effects, requests, checkpoint)
     }
+}
+
+/// Late records with the names that their store keeps.
+pub fn late_of(late: Vec<(u32, Late)>, setup: &Setup, names: &[PartitionName]) -> Vec<LateOf> {
+    let named = |(p, l): (u32, Late)| Some((setup.pipelines.get(l.pipeline as usize)?.name.clone(), names.get(p as usize)?.clone(), l));
+    late.into_iter().filter_map(named).collect()
 }
 
 /// Records that were deleted before they were read, as the journal keeps them; said and counted (D1).

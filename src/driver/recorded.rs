@@ -9,7 +9,7 @@
 //!
 //! Called by: driver.
 
-use super::{Driver, DriverError, record};
+use super::{Driver, DriverError, record, redriven};
 use crate::engine::PartitionTick;
 use crate::time::{Span, Timestamp};
 use std::sync::atomic::Ordering;
@@ -61,7 +61,7 @@ impl Driver {
     fn take_until(&mut self, p: usize, until: Timestamp) -> bool {
         loop {
             let Some(front) = self.reader.buffer(p).front() else { return true };
-            if self.lane.take(p, record(front), until).is_err() {
+            if redriven::take(&mut self.lane, p, front, until, &mut self.redriven).is_err() {
                 return false;
             }
             self.reader.buffer(p).pop_front();

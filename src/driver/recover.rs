@@ -11,7 +11,8 @@
 //! Called by: app.
 
 use super::gate::Checkpoint;
-use super::{DriverError, Figures, record, remember, skip_taken};
+use super::redriven::{self, Seen};
+use super::{DriverError, Figures, late_of, remember, skip_taken};
 use crate::checkpoint::Checkpoints;
 use crate::definitions::Definitions;
 use crate::engine::lane::{Effects, Lane};
@@ -20,6 +21,7 @@ use crate::engine::{PartitionTick, Row, Tick};
 use crate::ingest::reader::Reader;
 use crate::ingest::{Lost, PartitionName};
 use crate::journal::{Configuration, ConfigurationFile, Journal, JournalEntry, JournalReader, Note};
+use crate::store::late::LateStore;
 use crate::store::line::LineFormats;
 use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
@@ -123,6 +125,7 @@ fn joined(journal: &JournalReader, mut names: Vec<PartitionName>) -> Result<Vec<
 pub struct Refill<'a> {
     pub spool: &'a Spool,
     pub rejected: &'a mut RejectedStore,
+    pub late: &'a mut LateStore,
     pub telemetry: &'a Telemetry,
 }
 
@@ -154,13 +157,17 @@ pub fn feed(
             _ => None,
         };
         log.known.extend(entry.notes.iter().filter_map(lost));
-        let effects = feed_tick(start, &entry, &mut log)?;
+        let mut seen = Vec::new();
+        let effects = feed_tick(start, &entry, &mut log, &mut seen)?;
         if effects.diverged {
             tracing::error!(tick = entry.tick.number, "recomputation does not arrive at the journaled alert changes: diverged");
             refill.telemetry.diverged();
         }
         let refused: Vec<_> = effects.rejected.into_iter().map(|(p, r)| (start.names[p as usize].clone(), r)).collect();
-        refill.rejected.keep(&refused).map_err(|e| DriverError::Gate(e.to_string()))?;
+        let judged: Vec<_> = seen.into_iter().filter_map(|s| s.judged(&start.names)).collect();
+        let late = late_of(effects.late, &start.lane.setup, &start.names);
+        let kept = refill.rejected.keep(&refused).and_then(|()| refill.rejected.judged(&judged)).and_then(|()| refill.late.keep(&late));
+        kept.map_err(|e| DriverError::Gate(e.to_string()))?;
         store_rows(&effects.rows, entry.tick.number, &formats, refill)?;
         remember(&mut start.figures, &effects.rows);
         next = entry.tick.number + 1;
@@ -184,7 +191,7 @@ struct Log<'a> {
     telemetry: &'a Telemetry,
 }
 
-fn feed_tick(start: &mut Start, entry: &JournalEntry, log: &mut Log<'_>) -> Result<Effects, DriverError> {
+fn feed_tick(start: &mut Start, entry: &JournalEntry, log: &mut Log<'_>, seen: &mut Vec<Seen>) -> Result<Effects, DriverError> {
     let tick = &entry.tick;
     start.lane.begin(tick.time, tick.partitions.len());
     for (p, at) in tick.partitions.iter().enumerate() {
@@ -194,7 +201,7 @@ fn feed_tick(start: &mut Start, entry: &JournalEntry, log: &mut Log<'_>) -> Resu
             let buffer = log.reader.buffer(p);
             while buffer.front().is_some_and(|f| f.offset < at.end) {
                 let Some(fetched) = buffer.pop_front() else { break };
-                let _ = start.lane.take(p, record(&fetched), Timestamp::MAX);
+                let _ = redriven::take(&mut start.lane, p, &fetched, Timestamp::MAX, seen);
             }
             if start.lane.collectors[p].next_offset() == next {
                 // no record lies between here and the tick's end (a log may have holes)

@@ -61,6 +61,14 @@ impl Body<'_> {
             Body::Binary { value, .. } => value,
         }
     }
+
+    /// The headers to keep with them: without its attributes a binary record could not be judged again.
+    fn headers(&self) -> Vec<(String, Vec<u8>)> {
+        match self {
+            Body::Structured(_) => Vec::new(),
+            Body::Binary { headers, .. } => headers.to_vec(),
+        }
+    }
 }
 
 /// At most this many keys of one measurement on one partition; events of further keys count as *no key* (D6).
@@ -99,7 +107,10 @@ pub struct Late {
     pub time: Timestamp,
     /// Watermark minus event time.
     pub delay: Span,
+    pub broker_time: Option<Timestamp>,
     pub raw: Vec<u8>,
+    /// Of a record in binary mode; else empty.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 /// A refused record with its bytes (D5).
@@ -109,6 +120,8 @@ pub struct Refused {
     pub broker_time: Option<Timestamp>,
     pub rejected: Rejected,
     pub raw: Vec<u8>,
+    /// Of a record in binary mode; else empty.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 /// State of one partition.
@@ -260,6 +273,11 @@ impl Collector {
         self.sources.len()
     }
 
+    /// What was refused since the last tick was closed.
+    pub fn rejected(&self) -> &[Refused] {
+        &self.rejected
+    }
+
     pub fn source_name(&self, source: u32) -> &str {
         self.sources.text(source)
     }
@@ -319,8 +337,8 @@ impl Collector {
                 for part in parts.iter_mut() {
                     part.counts.reject(&reason, source);
                 }
-                let raw = record.body.bytes().to_vec();
-                rejected.push(Refused { offset: record.offset, broker_time: record.broker_time, rejected: *reason, raw });
+                let (raw, headers) = (record.body.bytes().to_vec(), record.body.headers());
+                rejected.push(Refused { offset: record.offset, broker_time: record.broker_time, rejected: *reason, raw, headers });
                 return Ok(());
             }
         };
@@ -464,7 +482,9 @@ impl Taking<'_, '_> {
             id: self.event.id.to_owned(),
             time: self.event.time,
             delay: watermark - self.event.time,
+            broker_time: self.record.broker_time,
             raw: self.record.body.bytes().to_vec(),
+            headers: self.record.body.headers(),
         });
     }
 

@@ -27,7 +27,7 @@ mod ws;
 mod tests;
 
 pub use parts::{
-    ActionAnswer, ActionRequest, ActionSink, AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province,
+    ActionAnswer, ActionRequest, ActionSink, AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province, Refusals,
     ServerParts, ServerSettings, SourceBook, SourceError, TrendQuery, TrendSource,
 };
 

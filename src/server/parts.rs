@@ -13,6 +13,8 @@ use crate::server::auth::Access;
 use crate::server::hub::Hub;
 use crate::server::scope::ScopeTree;
 use crate::server::wire::{AlertDetail, AlertView, Catalog, SourceView, TrendPoint};
+use crate::store::late::{KeptLate, WantedLate};
+use crate::store::rejected::{Kept, Redriven, Wanted};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -34,6 +36,7 @@ pub struct ServerParts {
     pub sources: Arc<dyn SourceBook>,
     pub actions: ActionSink,
     pub door: Arc<dyn EventDoor>,
+    pub refusals: Arc<dyn Refusals>,
     pub probes: Arc<dyn Probes>,
 }
 
@@ -187,6 +190,15 @@ pub enum DoorError {
     Busy { retry_after: Duration },
     #[error("{0}")]
     Unavailable(String),
+}
+
+/// What was refused (D5), what came late (T4), and driving refused records again.
+pub trait Refusals: Send + Sync + 'static {
+    fn rejected(&self, wanted: Wanted) -> Answer<'_, Result<Vec<Kept>, SourceError>>;
+    fn one(&self, number: i64) -> Answer<'_, Result<Option<Kept>, SourceError>>;
+    fn late(&self, wanted: WantedLate) -> Answer<'_, Result<Vec<KeptLate>, SourceError>>;
+    /// The original bytes enter the log anew. Answered with their verdicts, or with none where they are not judged soon.
+    fn redrive(&self, records: Vec<Kept>, by: String) -> Answer<'_, Result<Vec<Redriven>, SourceError>>;
 }
 
 /// Questions of those who watch the process.

@@ -494,3 +494,101 @@ pub struct Problem {
     pub message: Text,
     pub detail: String,
 }
+
+/// `GET /api/v1/rejected?reason=&before=&limit=`: refused records, newest first. `next`: give it as `before` for what comes after them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct RejectedPage {
+    pub records: Vec<RejectedView>,
+    #[ts(type = "number | null")]
+    pub next: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct RejectedView {
+    #[ts(type = "number")]
+    pub number: i64,
+    pub topic: String,
+    pub partition: i32,
+    #[ts(type = "number")]
+    pub offset: u64,
+    #[ts(type = "number | null")]
+    pub broker_time: Option<i64>,
+    /// "schema.required".
+    pub reason: String,
+    pub path: String,
+    /// Byte of the record.
+    pub at: u32,
+    pub detail: String,
+    pub source: Option<String>,
+    /// Its first 2,000 characters; all of it in `GET /api/v1/rejected/{number}`.
+    pub raw: String,
+    /// The last time it was driven again.
+    pub redriven: Option<RedrivenView>,
+}
+
+/// `POST /api/v1/rejected/redrive`: by number, or by filter the newest 1,000 that were never driven again (`again`: those too).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedriveRequest {
+    #[ts(type = "number[]")]
+    pub numbers: Vec<i64>,
+    pub reason: Option<String>,
+    #[ts(type = "number | null")]
+    pub since: Option<i64>,
+    pub again: bool,
+    /// Name of the person, used where the access is open; else the token's name.
+    pub name: Option<String>,
+}
+
+/// What became of a record that was driven again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct RedrivenView {
+    #[ts(type = "number")]
+    pub number: i64,
+    #[ts(type = "number")]
+    pub at: i64,
+    pub by: String,
+    pub topic: Option<String>,
+    pub partition: Option<i32>,
+    #[ts(type = "number | null")]
+    pub offset: Option<u64>,
+    /// The most that any pipeline made of it: accepted, late, duplicate, unwanted; or rejected. Null: not judged yet, ask again.
+    pub verdict: Option<String>,
+    /// By pipeline; empty where it was rejected.
+    pub verdicts: BTreeMap<String, String>,
+    /// Why it was rejected again.
+    pub reason: Option<String>,
+}
+
+/// `GET /api/v1/late?pipeline=&source=&before=&limit=`: late records, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct LatePage {
+    pub records: Vec<LateView>,
+    #[ts(type = "number | null")]
+    pub next: Option<i64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct LateView {
+    #[ts(type = "number")]
+    pub number: i64,
+    pub pipeline: String,
+    pub topic: String,
+    pub partition: i32,
+    #[ts(type = "number")]
+    pub offset: u64,
+    #[ts(type = "number | null")]
+    pub broker_time: Option<i64>,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub source: String,
+    pub id: String,
+    /// When it happened.
+    #[ts(type = "number")]
+    pub time: i64,
+    /// Behind the watermark.
+    #[ts(type = "number")]
+    pub delay_ms: i64,
+    /// Its first 2,000 characters.
+    pub raw: String,
+}

@@ -14,6 +14,8 @@
 pub mod conformance;
 pub mod embedded;
 pub mod influx;
+mod kept;
+pub mod late;
 pub mod line;
 pub mod rejected;
 mod segment;

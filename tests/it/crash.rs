@@ -13,7 +13,7 @@ use ioc::journal::Note;
 use ioc::server::scope::Scope;
 use ioc::server::{ActionAnswer, ActionRequest};
 use ioc::store::line::{LineFormats, StoredRow, parse_line};
-use ioc::store::rejected::RejectedStore;
+use ioc::store::rejected::{RejectedStore, Wanted};
 use ioc::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -288,8 +288,7 @@ fn schedule(seed: u64, kind: Kind) {
         assert_eq!(of, 1, "seed {seed}: {by}");
     }
     // D5: every refused record is kept once
-    let names: BTreeSet<(u32, u64)> =
-        life.gate.rejected.list(10_000, None).unwrap().iter().map(|k| (k.partition as u32, k.offset)).collect();
+    let names: BTreeSet<(u32, u64)> = life.gate.rejected.list(&all()).unwrap().iter().map(|k| (k.partition as u32, k.offset)).collect();
     assert_eq!(names, fed.refused, "seed {seed}: refused records");
     assert!(!names.is_empty());
 
@@ -477,11 +476,15 @@ fn d5_refused_records_survive_a_kill() {
     }
     let mut batch = life.batch().unwrap();
     life.commit_step(Step::Journal, &mut batch).unwrap();
-    assert!(life.gate.rejected.list(1000, None).unwrap().is_empty());
+    assert!(life.gate.rejected.list(&all()).unwrap().is_empty());
     site.kill(Some(life), &mut Rng(5));
     let life = site.start().unwrap();
-    let kept = life.gate.rejected.list(1000, None).unwrap().len();
+    let kept = life.gate.rejected.list(&all()).unwrap().len();
     let fed = feed_journal(&site, &log);
     assert!(kept > 0 && kept == fed.refused.len());
-    assert_eq!(RejectedStore::open(&site.data()).unwrap().list(1000, None).unwrap().len(), kept);
+    assert_eq!(RejectedStore::open(&site.data()).unwrap().list(&all()).unwrap().len(), kept);
+}
+
+fn all() -> Wanted {
+    Wanted { limit: 10_000, ..Wanted::default() }
 }

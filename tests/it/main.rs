@@ -4,6 +4,7 @@
 mod contracts;
 mod crash;
 mod laws;
+mod redrive;
 mod scenarios;
 #[cfg(feature = "services")]
 mod services;

@@ -67,7 +67,21 @@ impl KafkaDoor {
         value: &[u8],
         timestamp: Option<Timestamp>,
     ) -> impl Future<Output = Result<Appended, DoorError>> + Send + use<> {
+        self.append_to(topic, None, key, headers, value, timestamp)
+    }
+
+    /// [`KafkaDoor::append`] to a partition; `None`: by the key.
+    pub fn append_to(
+        &self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        headers: &[(String, Vec<u8>)],
+        value: &[u8],
+        timestamp: Option<Timestamp>,
+    ) -> impl Future<Output = Result<Appended, DoorError>> + Send + use<> {
         let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(topic).payload(value);
+        record.partition = partition;
         record.key = key;
         record.timestamp = timestamp.map(Timestamp::millis);
         if !headers.is_empty() {

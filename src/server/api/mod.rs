@@ -16,6 +16,7 @@ pub mod headers;
 pub mod probe;
 pub mod problem;
 pub mod read;
+pub mod refused;
 pub mod session;
 pub mod sources;
 pub mod trend;
@@ -65,6 +66,10 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/alerts/{id}", get(read::alert))
         .route("/alerts/{id}/acknowledge", post(act::acknowledge))
         .route("/events", post(events::post))
+        .route("/rejected", get(refused::rejected))
+        .route("/rejected/{number}", get(refused::one))
+        .route("/rejected/redrive", post(refused::redrive))
+        .route("/late", get(refused::late))
         .route("/live", get(ws::live))
         .fallback(async || Refusal::NotFound("docs/protocol.md lists what there is".to_owned()))
         .method_not_allowed_fallback(async || Refusal::NotFound("this path takes another method; see docs/protocol.md".to_owned()));

@@ -6,6 +6,8 @@ use crate::server::hub::{Hub, HubLimits};
 use crate::server::scope::ScopeTree;
 use crate::server::wire::*;
 use crate::server::*;
+use crate::store::late::{KeptLate, WantedLate};
+use crate::store::rejected::{Kept, Redriven, Wanted};
 use crate::time::Timestamp;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -79,6 +81,8 @@ pub struct Store {
     pub door: Mutex<Option<DoorError>>,
     pub not_ready: Mutex<Option<String>>,
     pub sources: Mutex<Vec<SourceView>>,
+    /// Oldest first.
+    pub refused: Mutex<Vec<Kept>>,
 }
 
 impl SourceBook for Store {
@@ -110,6 +114,38 @@ impl EventDoor for Store {
             self.appended.lock().unwrap().extend(records);
         }
         Box::pin(async move { refused.map_or(Ok(()), Err) })
+    }
+}
+
+impl Refusals for Store {
+    fn rejected(&self, wanted: Wanted) -> Answer<'_, Result<Vec<Kept>, SourceError>> {
+        let kept: Vec<Kept> = self.refused.lock().unwrap().iter().rev().cloned().collect();
+        let before = wanted.before.unwrap_or(i64::MAX);
+        Box::pin(async move { Ok(kept.into_iter().filter(|k| k.number < before).take(wanted.limit).collect()) })
+    }
+
+    fn one(&self, number: i64) -> Answer<'_, Result<Option<Kept>, SourceError>> {
+        let kept = self.refused.lock().unwrap().iter().find(|k| k.number == number).cloned();
+        Box::pin(async move { Ok(kept) })
+    }
+
+    fn late(&self, _wanted: WantedLate) -> Answer<'_, Result<Vec<KeptLate>, SourceError>> {
+        Box::pin(async move { Ok(Vec::new()) })
+    }
+
+    fn redrive(&self, records: Vec<Kept>, by: String) -> Answer<'_, Result<Vec<Redriven>, SourceError>> {
+        let driven = |k: &Kept| Redriven {
+            ticket: k.number * 10,
+            number: k.number,
+            at: Timestamp::from_millis(5),
+            by: by.clone(),
+            place: None,
+            verdict: Some("accepted".into()),
+            verdicts: BTreeMap::new(),
+            reason: None,
+        };
+        let driven = records.iter().map(driven).collect();
+        Box::pin(async move { Ok(driven) })
     }
 }
 
@@ -191,6 +227,7 @@ impl World {
             sources: self.store.clone(),
             actions: self.actions_in.clone(),
             door: self.store.clone(),
+            refusals: self.store.clone(),
             probes: self.store.clone(),
         }
     }

@@ -443,3 +443,56 @@ async fn answers_are_compressed_and_unchanged_areas_are_not_sent_again() {
     let tag = plain.headers()["etag"].to_str().unwrap().to_owned();
     assert_eq!(send(&router, ask(("if-none-match", tag))).await.status(), StatusCode::NOT_MODIFIED);
 }
+
+fn refused(number: i64) -> crate::store::rejected::Kept {
+    crate::store::rejected::Kept {
+        number,
+        topic: "ioc.events".into(),
+        partition: 0,
+        offset: 7,
+        broker_time: None,
+        reason: "bytes.syntax".into(),
+        path: String::new(),
+        at: 1,
+        detail: "found nothing".into(),
+        source: None,
+        raw: vec![b'{'; 3_000],
+        headers: Vec::new(),
+        redriven: None,
+    }
+}
+
+#[tokio::test]
+async fn refused_records_are_for_who_sees_everything_and_driven_again_by_who_may_send() {
+    let world = World::new();
+    *world.store.refused.lock().unwrap() = (1..=3).map(refused).collect();
+    let desk = world.token("desk", Role::Operator, &[], &[]);
+    let ward = world.token("ward", Role::Local, &["ward"], &[]);
+    let analyst = world.token("analyst", Role::Analyst, &["ward"], &[]);
+    let admin = world.token("admin", Role::Admin, &[], &[]);
+    let router = router(world.parts());
+    for path in ["/api/v1/rejected", "/api/v1/rejected/2", "/api/v1/late"] {
+        for (token, status) in [(&desk, 200), (&ward, 403), (&analyst, 200), (&admin, 200)] {
+            assert_eq!(get(&router, path, token).await.0.as_u16(), status, "{path}");
+        }
+    }
+    let (_, page) = get(&router, "/api/v1/rejected?limit=2", &desk).await;
+    let page: RejectedPage = serde_json::from_str(&page).unwrap();
+    assert_eq!((page.records.iter().map(|r| r.number).collect::<Vec<_>>(), page.next), (vec![3, 2], Some(2)));
+    assert_eq!(page.records[0].raw.len(), 2_000);
+    let (_, one) = get(&router, "/api/v1/rejected/2", &desk).await;
+    assert_eq!(serde_json::from_str::<RejectedView>(&one).unwrap().raw.len(), 3_000);
+    assert_eq!(get(&router, "/api/v1/rejected/9", &desk).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(get(&router, "/api/v1/rejected?limt=2", &desk).await.0, StatusCode::BAD_REQUEST);
+    let drive = |token: &str, body: &str| {
+        let bearer = format!("Bearer {token}");
+        let request = post("/api/v1/rejected/redrive", &[("authorization", bearer.as_str())], body.to_owned());
+        send(&router, request)
+    };
+    assert_eq!(drive(&desk, r#"{"numbers": [1]}"#).await.status(), StatusCode::FORBIDDEN);
+    let (status, driven) = text(drive(&admin, r#"{"numbers": [1, 2]}"#).await).await;
+    let driven: Vec<RedrivenView> = serde_json::from_str(&driven).unwrap();
+    assert_eq!((status, driven.len(), driven[1].by.as_str()), (StatusCode::OK, 2, "admin"));
+    assert_eq!(drive(&admin, r#"{"numbers": [9]}"#).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(drive(&admin, "{}").await.status(), StatusCode::BAD_REQUEST);
+}

@@ -64,6 +64,12 @@ fn generated() -> String {
         SourceView,
         HistoryEntry,
         Problem,
+        RejectedPage,
+        RejectedView,
+        RedriveRequest,
+        RedrivenView,
+        LatePage,
+        LateView,
     );
     text
 }

@@ -1,5 +1,6 @@
 //! What the integration tests share: a setup from texts, events, lanes stepped in simulated time, canonical forms.
 
+pub mod app;
 pub mod feed;
 pub mod sets;
 pub mod site;

@@ -22,6 +22,7 @@ use ioc::server::views::Views;
 use ioc::settings::ClockKind;
 use ioc::store::Store;
 use ioc::store::embedded::Embedded;
+use ioc::store::late::LateStore;
 use ioc::store::line::LineFormats;
 use ioc::store::rejected::RejectedStore;
 use ioc::store::spool::{DEFAULT_BOUND, Spool};
@@ -216,7 +217,8 @@ impl Site {
         let kind = Kind::Embedded(EmbeddedReader::open(vec![(self.log.clone(), clock)], &start.offsets()));
         let mut reader = Reader::new(kind, &start.names).map_err(dead)?;
         let telemetry = Arc::new(Telemetry::default());
-        let mut refill = Refill { spool: &spool, rejected: &mut rejected, telemetry: &telemetry };
+        let mut late = LateStore::open(&data).map_err(dead)?;
+        let mut refill = Refill { spool: &spool, rejected: &mut rejected, late: &mut late, telemetry: &telemetry };
         let mut next = recover::feed(&mut start, &reading, &mut reader, &mut refill, &mut |_| {}).map_err(dead)?;
         let version = self.definitions.version();
         let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
@@ -231,6 +233,8 @@ impl Site {
             journal,
             spool: spool.clone(),
             rejected,
+            late,
+            redriven: tokio::sync::watch::channel(0).0,
             keeping: Keeping { checkpoints: checkpoints.clone(), log: Span::days(7), last: Some(Instant::now()) },
             checkpoints: CheckpointThread::start(checkpoints).map_err(dead)?,
             views: Arc::new(Views::new(setup.clone())),
@@ -260,6 +264,7 @@ impl Site {
             checkpoint: CheckpointClock::default(),
             // never reported: health is wall clock's business
             reported: Some(Instant::now() + Duration::from_secs(86_400)),
+            redriven: Vec::new(),
         };
         let formats = LineFormats::new(&setup.pipelines);
         Ok(Life { driver, gate, ticks, actions, spool, store, telemetry, formats })
