@@ -187,7 +187,16 @@ export type Catalog = { place: Text,
 /**
  * "Asia/Ho_Chi_Minh": the zone all times are shown in.
  */
-time_zone: string, sectors: Array<SectorView>, measurements: Array<MeasurementView>, rules: Array<RuleView>, };
+time_zone: string, sectors: Array<SectorView>, measurements: Array<MeasurementView>, rules: Array<RuleView>, 
+/**
+ * What a demo shows, in the order of time; empty otherwise.
+ */
+demo: Array<DemoStep>, };
+
+/**
+ * Something that happens in a demo.
+ */
+export type DemoStep = { at: number, title: Text, };
 
 export type SectorView = { code: string, name: Text, };
 

@@ -31,7 +31,7 @@ use crate::journal::{Journal, Note};
 use crate::server::auth::Access;
 use crate::server::hub::{Hub, HubLimits, new_building};
 use crate::server::views::{Views, catalog};
-use crate::server::wire::{Text, TickView};
+use crate::server::wire::{Catalog, DemoStep, Text, TickView};
 use crate::server::{ActionRequest, EventDoor, ServerParts, ServerSettings};
 use crate::settings::{ClockKind, LogKind, Settings, StoreKind};
 use crate::store::late::LateStore;
@@ -62,6 +62,8 @@ pub struct Options {
     pub exit_at_end: bool,
     /// Done before the log is read: the demo writes its history.
     pub prepare: Option<Prepare>,
+    /// What a demo shows, for the page.
+    pub demo: Vec<DemoStep>,
 }
 
 /// Where the embedded log or Kafka takes records in.
@@ -118,7 +120,9 @@ impl App {
         let views = Arc::new(Views::new(setup.clone()));
         let (judged, verdicts) = watch::channel(0);
         let desk = Desk { data: settings.data.clone(), way: way(&settings, &doors, &logs), judged: verdicts };
-        let parts = server_parts(&settings, &setup, &definitions, access, &hub, &store, &alerts, actions, (&doors, desk), &telemetry)?;
+        let place = Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() };
+        let catalog = Catalog { demo: options.demo.clone(), ..catalog(&setup, &definitions, place, "Asia/Ho_Chi_Minh") };
+        let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, &alerts, actions, (&doors, desk), &telemetry)?;
         let (shutdown, stopped) = oneshot::channel();
         let server = tokio::spawn(crate::server::serve(listener, parts, async {
             let _ = stopped.await;
@@ -259,7 +263,7 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
 fn server_parts(
     settings: &Settings,
     setup: &Arc<Setup>,
-    definitions: &Definitions,
+    catalog: Catalog,
     access: Access,
     hub: &Hub,
     store: &Arc<Store>,
@@ -268,8 +272,6 @@ fn server_parts(
     (doors, desk): (&Doors, Desk),
     telemetry: &Arc<Telemetry>,
 ) -> anyhow::Result<ServerParts> {
-    let place = Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() };
-    let catalog = catalog(setup, definitions, place, "Asia/Ho_Chi_Minh");
     let kilobyte = 1024;
     Ok(ServerParts {
         settings: ServerSettings {

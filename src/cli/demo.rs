@@ -179,7 +179,7 @@ pub fn demo(mut settings: Settings, args: DemoArgs) -> Result<(), CliError> {
         };
         let said = wiring(&settings);
         let data = settings.data.display().to_string();
-        let app = App::start(settings, Options { exit_at_end: false, prepare: Some(Box::new(prepare)) }).await?;
+        let app = App::start(settings, Options { prepare: Some(Box::new(prepare)), ..Options::default() }).await?;
         println!("\n  Trang điều hành / operations page   http://{}\n  Dữ liệu / data folder               {data}  ({said})", app.address);
         println!("  Dừng / stop                         Ctrl-C\n");
         if told == StoreKind::Influx {

@@ -59,7 +59,7 @@ pub fn run(mut settings: Settings, args: &RunArgs) -> Result<(), CliError> {
         settings.data = data.clone();
     }
     init_log();
-    let options = Options { exit_at_end: args.exit_at_end, prepare: None };
+    let options = Options { exit_at_end: args.exit_at_end, ..Options::default() };
     runtime()?.block_on(async {
         let said = wiring(&settings);
         let data = settings.data.display().to_string();

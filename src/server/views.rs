@@ -273,6 +273,7 @@ pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone:
             .collect(),
         measurements: measurements.collect(),
         rules: rules.collect(),
+        demo: Vec::new(),
     }
 }
 

@@ -330,6 +330,17 @@ pub struct Catalog {
     pub sectors: Vec<SectorView>,
     pub measurements: Vec<MeasurementView>,
     pub rules: Vec<RuleView>,
+    /// What a demo shows, in the order of time; empty otherwise.
+    #[serde(default)]
+    pub demo: Vec<DemoStep>,
+}
+
+/// Something that happens in a demo.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct DemoStep {
+    #[ts(type = "number")]
+    pub at: i64,
+    pub title: Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

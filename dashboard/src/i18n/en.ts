@@ -224,5 +224,8 @@ export const en: Record<Key, string> = {
   'sources.clock_ok': 'right',
   'sources.clock_ahead': '{span} ahead',
   'help.go': 'sources / desk',
+  'demo.title': 'Try',
+  'demo.away': 'Put this away',
+  'demo.in': 'in {span}',
   'live_region.critical': 'New critical alert: {title}, {area}',
 };

@@ -223,6 +223,9 @@ export const vi = {
   'sources.clock_ok': 'đúng',
   'sources.clock_ahead': 'nhanh {span}',
   'help.go': 'nguồn dữ liệu / bàn trực',
+  'demo.title': 'Thử xem',
+  'demo.away': 'Cất bảng này',
+  'demo.in': 'sau {span}',
   'live_region.critical': 'Cảnh báo khẩn cấp mới: {title}, {area}',
 } as const;
 

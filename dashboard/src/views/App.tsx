@@ -1,6 +1,7 @@
 //! The page: which of its faces is shown (sign-in, denied, desk), and the desk's layout.
 import { ShapeDefs } from '../ui/shape';
 import { announcement, hasPicture, helping, link, searching, selection, t, view } from '../store';
+import { Demo } from './Demo';
 import { Detail } from './Detail';
 import { Help } from './Help';
 import { installKeys } from './keys';
@@ -29,6 +30,7 @@ export function App() {
         <div class="centre">
           <Notices />
           {view.value === 'sources' ? <Sources /> : <MapPane />}
+          <Demo />
         </div>
         {selection.value && <Detail />}
       </main>

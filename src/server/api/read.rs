@@ -65,6 +65,7 @@ pub fn catalog_in_scope(catalog: &Catalog, scope: &Scope) -> Catalog {
         sectors: catalog.sectors.iter().filter(|each| scope.sees_sector(&each.code)).cloned().collect(),
         rules: catalog.rules.iter().filter(known).cloned().collect(),
         measurements,
+        demo: catalog.demo.clone(),
     }
 }
 

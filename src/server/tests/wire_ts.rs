@@ -51,6 +51,7 @@ fn generated() -> String {
         Me,
         Role,
         Catalog,
+        DemoStep,
         SectorView,
         MeasurementView,
         FieldView,

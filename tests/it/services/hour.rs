@@ -75,7 +75,7 @@ async fn embedded() -> Vec<String> {
         }
         Ok(())
     };
-    let options = Options { exit_at_end: true, prepare: Some(Box::new(prepare)) };
+    let options = Options { exit_at_end: true, prepare: Some(Box::new(prepare)), ..Options::default() };
     let app = App::start(site.settings.clone(), options).await.expect("it starts");
     ended_and_stored(&app, LIMIT).await;
     let rows = stored(&app.store).await.into_keys().collect();

@@ -88,7 +88,7 @@ impl Site {
     }
 
     pub async fn start(&self, exit_at_end: bool) -> App {
-        App::start(self.settings.clone(), Options { exit_at_end, prepare: None }).await.expect("it starts")
+        App::start(self.settings.clone(), Options { exit_at_end, ..Options::default() }).await.expect("it starts")
     }
 
     pub fn journal(&self) -> JournalReader {
