@@ -1,4 +1,4 @@
-//! What a test expects: rows, alerts, verdicts.
+//! What a test expects: rows, alerts, verdicts; cases.rs has what it expects of cases.
 //!
 //! Owns: [`Expect`] and its keys, and which names it may use. Refuses to know: how it is judged.
 //!
@@ -7,6 +7,7 @@
 //!
 //! Called by: spec, judge.
 
+use super::cases::{CaseExpect, read_case};
 use super::spec::instant;
 use crate::engine::{Condition, RowState};
 use crate::pipeline::mistake::{Place, Report, closest, listed};
@@ -15,7 +16,7 @@ use crate::pipeline::yaml::{Node, NodeKind, Text};
 use crate::pipeline::{Pipeline, RuleSpec, WindowSpec};
 use crate::time::Timestamp;
 
-pub const EXPECT_KEYS: [&str; 5] = ["rows", "no_rows", "alerts", "no_alerts", "verdicts"];
+pub const EXPECT_KEYS: [&str; 6] = ["rows", "no_rows", "alerts", "no_alerts", "cases", "verdicts"];
 pub const ROW_KEYS: [&str; 10] = ["measurement", "key", "start", "fields", "absent", "state", "revision", "heard", "expected", "by"];
 pub const NO_ROW_KEYS: [&str; 4] = ["measurement", "key", "start", "by"];
 pub const ALERT_KEYS: [&str; 8] = ["alert", "key", "to", "at", "by", "reason", "retroactive", "title"];
@@ -37,6 +38,7 @@ pub struct Expect {
     pub rows: Vec<RowExpect>,
     pub alerts: Vec<AlertExpect>,
     pub no_alerts: Vec<Text>,
+    pub cases: Vec<CaseExpect>,
     pub verdicts: Vec<VerdictExpect>,
 }
 
@@ -88,10 +90,9 @@ pub struct VerdictExpect {
 }
 
 pub(super) fn read_expect(node: &Node, start: Timestamp, report: &mut Report) -> Option<Expect> {
-    let later = [("cases", "`cases` of scenarios come later: remove it")];
-    let keys = Keys::open(node, "`expect`", &EXPECT_KEYS, &later, report)?;
+    let keys = Keys::open(node, "`expect`", &EXPECT_KEYS, &[], report)?;
     if matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty()) {
-        report.add(node.at, "the test expects nothing: write rows, no_rows, alerts, no_alerts or verdicts");
+        report.add(node.at, "the test expects nothing: write rows, no_rows, alerts, no_alerts, cases or verdicts");
     }
     let mut rows: Vec<RowExpect> = keys.list("rows", report).iter().filter_map(|n| read_row(n, start, report)).collect();
     rows.extend(keys.list("no_rows", report).iter().filter_map(|n| read_no_row(n, start, report)));
@@ -99,6 +100,7 @@ pub(super) fn read_expect(node: &Node, start: Timestamp, report: &mut Report) ->
         rows,
         alerts: keys.list("alerts", report).iter().filter_map(|n| read_alert(n, start, report)).collect(),
         no_alerts: keys.names("no_alerts", report),
+        cases: keys.list("cases", report).iter().filter_map(|n| read_case(n, start, report)).collect(),
         verdicts: keys.get("verdicts").map(|n| read_verdicts(n, report)).unwrap_or_default(),
     })
 }
@@ -244,6 +246,7 @@ impl Expect {
                 }
             }
         }
+        self.cases.iter().for_each(|case| case.check(pipeline, report));
         let named = self.alerts.iter().map(|a| &a.alert).chain(&self.no_alerts);
         for text in named.filter(|text| rule_of(pipeline, &text.value).is_none()) {
             let names = pipeline.rules.iter().map(|r| r.name.as_str());

@@ -65,6 +65,7 @@ impl ScenarioFile {
         failures.extend(test.expect.rows.iter().filter_map(|row| judge.row(row)));
         failures.extend(judge.alerts(&test.expect.alerts));
         failures.extend(test.expect.no_alerts.iter().filter_map(|name| judge.no_alert(name)));
+        failures.extend(test.expect.cases.iter().filter_map(|case| case.judge(&trace.lane, self.start, trace.end)));
         failures.extend(test.expect.verdicts.iter().filter_map(|verdict| judge.verdict(verdict)));
         Outcome { name: test.name.clone(), at: test.at, failures, events: test.given.len(), ticks: trace.ticks }
     }

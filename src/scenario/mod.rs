@@ -10,6 +10,7 @@
 //!
 //! Called by: cli (`ioc test`, `ioc check`), tests.
 
+mod cases;
 mod expect;
 mod json;
 mod judge;
@@ -21,6 +22,7 @@ mod told;
 #[cfg(test)]
 mod tests;
 
+pub use cases::CaseExpect;
 pub use expect::{AlertExpect, Expect, RowExpect};
 pub use judge::{Failure, Outcome};
 pub use moment::{moment, since};

@@ -34,6 +34,8 @@ pub(super) struct Trace {
     pub ticks: u64,
     /// The timeline had no end.
     pub cut_off: bool,
+    /// As it is at the end.
+    pub lane: Lane,
 }
 
 pub(super) struct Change {
@@ -43,7 +45,6 @@ pub(super) struct Change {
 }
 
 struct Running {
-    lane: Lane,
     /// With the bytes of each.
     records: Vec<(Timestamp, Vec<u8>)>,
     next: usize,
@@ -57,13 +58,13 @@ pub(super) fn run(file: &ScenarioFile, test: &Test, setup: &Arc<Setup>) -> Trace
     let mut lane = Lane::new(setup.clone());
     lane.ensure_partitions(1);
     let counts = PartCounts::new(pipeline.windows.len());
-    let trace = Trace { rows: Vec::new(), changes: Vec::new(), counts, end: file.start, ticks: 0, cut_off: false };
-    let mut running = Running { lane, records, next: 0, trace, clock: file.clock };
+    let trace = Trace { rows: Vec::new(), changes: Vec::new(), counts, end: file.start, ticks: 0, cut_off: false, lane };
+    let mut running = Running { records, next: 0, trace, clock: file.clock };
     match file.clock {
         Clock::Broker => running.live(file.start, test.until.unwrap_or_else(|| all_closed(file.start, test, pipeline))),
         Clock::Event => running.recorded(),
     }
-    running.trace.counts = running.lane.counts(0);
+    running.trace.counts = running.trace.lane.counts(0);
     running.trace
 }
 
@@ -95,16 +96,16 @@ impl Running {
         let first = self.records.first().map_or(start, |(arrives, _)| *arrives);
         let mut time = start.min(first).ceil_second();
         loop {
-            self.lane.begin(time, 1);
+            self.trace.lane.begin(time, 1);
             while let Some((arrives, bytes)) = self.records.get(self.next).filter(|(arrives, _)| *arrives <= time) {
                 let record = Record { offset: self.next as u64, broker_time: Some(*arrives), body: Body::Structured(bytes) };
                 // bounded by arrival, not by clock: always taken
-                let _ = self.lane.take(0, record, Timestamp::MAX);
+                let _ = self.trace.lane.take(0, record, Timestamp::MAX);
                 self.next += 1;
             }
             self.close(time, PartitionTick { end: self.next as u64, read_time: Some(time), unreadable: false, finished: false });
             let arrives = self.records.get(self.next).map(|(arrives, _)| arrives.ceil_second());
-            let due = self.lane.next_deadline().map(|d| d.max(time + Span(1)).ceil_second());
+            let due = self.trace.lane.next_deadline().map(|d| d.max(time + Span(1)).ceil_second());
             match [arrives, due].into_iter().flatten().min().filter(|next| *next <= until) {
                 Some(next) if !self.trace.cut_off => time = next,
                 _ => break,
@@ -117,15 +118,15 @@ impl Running {
         let mut time = Timestamp::MIN;
         loop {
             let input = self.take_until(time).map(Timestamp::ceil_second);
-            let due = self.lane.next_deadline().map(|d| d.max(time + Span(1)).ceil_second());
-            time = match (self.lane.core.time(), input) {
+            let due = self.trace.lane.next_deadline().map(|d| d.max(time + Span(1)).ceil_second());
+            time = match (self.trace.lane.core.time(), input) {
                 // whatever has no clock of its own belongs to the first tick
                 (None, None) => self.trace.end,
                 (Some(_), None) => break,
                 (Some(_), Some(input)) => due.map_or(input, |d| d.min(input)),
                 (None, Some(input)) => input,
             };
-            self.lane.begin(time, 1);
+            self.trace.lane.begin(time, 1);
             let finished = self.take_until(time).is_none();
             self.close(time, PartitionTick { end: self.next as u64, read_time: None, unreadable: false, finished });
             if finished || self.trace.cut_off {
@@ -138,7 +139,7 @@ impl Running {
     fn take_until(&mut self, until: Timestamp) -> Option<Timestamp> {
         while let Some((_, bytes)) = self.records.get(self.next) {
             let record = Record { offset: self.next as u64, broker_time: None, body: Body::Structured(bytes) };
-            if let Err(clock) = self.lane.take(0, record, until) {
+            if let Err(clock) = self.trace.lane.take(0, record, until) {
                 return Some(clock);
             }
             self.next += 1;
@@ -149,7 +150,7 @@ impl Running {
     fn close(&mut self, time: Timestamp, partition: PartitionTick) {
         let live = self.clock == Clock::Broker;
         let tick = Tick { number: self.trace.ticks, time, live, partitions: vec![partition], actions: Vec::new(), retire: Vec::new() };
-        let effects = self.lane.close(&tick);
+        let effects = self.trace.lane.close(&tick);
         self.keep(time, effects);
         self.trace.ticks += 1;
         self.trace.end = time;

@@ -166,7 +166,7 @@ tests:
     until: +2m
     expect: {}
   - events: []
-    expect: {alerts: [{alert: hot, to: fireing}], rows: [{start: +0m}], verdicts: {lat: 1}, cases: []}
+    expect: {alerts: [{alert: hot, to: fireing}], rows: [{start: +0m}], verdicts: {lat: 1}, cases: [{case: c}]}
 ";
     let said: Vec<String> = ScenarioFile::read(text, "f").unwrap_err().iter().map(ToString::to_string).collect();
     for part in [
@@ -184,6 +184,7 @@ tests:
         "f:15:40: `fireing` is no condition",
         "f:15:58: the row has no measurement",
         "f:15:84: `verdicts` has no key `lat` (did you mean `late`?)",
+        "f:15:101: the case has no subject: write `subject:`",
     ] {
         assert!(said.iter().any(|line| line.starts_with(part)), "{part}\n{said:#?}");
     }
@@ -197,6 +198,66 @@ tests:
             "p.test.yaml:6:65: the measurement has no tag `sorce` (did you mean `source`?)",
             "p.test.yaml:6:85: the measurement has no field `y` (did you mean `n`?)",
             "p.test.yaml:7:19: the pipeline has no alert `hott` (did you mean `hot`?)",
+        ]
+    );
+}
+
+const REPORTS: &str = "pipeline: p
+sector: test
+from: [t.r]
+out_of_orderness: 5s
+lateness: 1m
+cases:
+  - {case: report, subject: subject, state: data.state, open: [created, assigned], closed: [closed], due: data.due_at}
+windows:
+  - {measurement: report_open, gauge: report, every: 1h, fields: {open: count()}}
+alerts:
+  - {alert: unassigned, case: report, in: created, for: 30m, severity: minor, title: {vi: Chưa giao, en: Unassigned}}
+";
+
+/// R9: a case at an instant, whatever the order of arrival.
+#[test]
+fn cases_are_judged_as_of_an_instant() {
+    let text = |cases: &str| {
+        format!(
+            "{HEAD}defaults: {{source: app, subject: R1}}
+tests:
+  - name: one
+    events:
+      - {{at: +1h, arrives: +3h, data: {{state: assigned, due_at: +4h}}}}
+      - {{at: +10m, data: {{state: created, due_at: +4h}}}}
+    until: +6h
+    expect:
+      cases: [{cases}]
+      alerts: [{{alert: unassigned, key: {{subject: R1}}, at: +40m}}]
+"
+        )
+    };
+    let run = |cases: &str| {
+        let file = ScenarioFile::read(&text(cases), "f").unwrap_or_else(|m| panic!("{m:#?}"));
+        let setup = ground().setup("p.yaml", REPORTS, "f", "").unwrap_or_else(|m| panic!("{m}"));
+        let mistakes: Vec<String> = file.check(&setup).iter().map(ToString::to_string).collect();
+        let failures = file.run(&Arc::new(setup)).into_iter().flat_map(|o| o.failures);
+        let said = failures.flat_map(|f| std::iter::once(f.what).chain(f.came)).collect();
+        if mistakes.is_empty() { said } else { mistakes }
+    };
+    let met = "{case: report, subject: R1, at: +30m, state: created, open: true, overdue: false, due: +4h, area: outside}, \
+               {case: report, subject: R1, at: +2h, state: assigned}, {case: report, subject: R1, overdue: true}, \
+               {case: report, subject: R1, at: +5m, none: true}, {case: report, subject: R2, none: true}";
+    assert_eq!(run(met), [""; 0]);
+    assert_eq!(
+        run("{case: report, subject: R1, at: +5h, state: created, overdue: false, due: +5h}"),
+        [
+            "case report R1 at +5h: the state is assigned, not created; overdue is true, not false; it is due at +4h, not +5h",
+            "report R1: assigned, area outside, open true, overdue true, due_soon unknown, age_h 4.833, created_at +10m, due +4h"
+        ]
+    );
+    assert_eq!(run("{case: report, subject: R9}"), ["case report R9 at +6h: there is none then", "report R1"]);
+    assert_eq!(
+        run("{case: reprt, subject: R1}, {case: report, subject: R1, state: asigned}"),
+        [
+            "f:11:22: the pipeline has no case `reprt` (did you mean `report`?)",
+            "f:11:78: the case has no state `asigned`: it has `created`, `assigned` or `closed` (did you mean `assigned`?)"
         ]
     );
 }
