@@ -5,7 +5,7 @@
 //! Invariants
 //! 1. A `Timestamp` that was parsed lies in 1900..2200, so sums with any `Span` of the product never overflow.
 //! 2. Text in is RFC 3339 with an offset; text out is RFC 3339 in UTC with no needless zeros.
-//! 3. `Alignment::start_of(t)` ≤ t < `Alignment::end_of(start)` for every t.
+//! 3. `Alignment::start_of(t)` ≤ t < `Alignment::end_of(start)` for every t; ends rise as starts do.
 //!
 //! time/working.rs: time that counts only while offices are open.
 //!
@@ -265,59 +265,115 @@ impl Every {
 /// Where windows of one [`Every`] begin and end in one time zone (T6).
 ///
 /// Fixed spans are cut from local midnight by the zone's offset of 2024-01-01 (one offset, so that windows partition
-/// the time line); days, weeks (from Monday) and months follow the zone's calendar.
+/// the time line); days, weeks (from Monday) and months follow the zone's calendar. Hopping windows are longer than the step
+/// from one to the next, so that they overlap.
 #[derive(Clone, Debug)]
 pub struct Alignment {
     every: Every,
+    /// Length of a window, in the kind of `every`.
+    period: Every,
     zone: jiff::tz::TimeZone,
     /// Fixed spans: start = t - (t + shift) mod span.
     shift: i64,
 }
 
 impl Alignment {
+    /// Windows one after another.
     pub fn new(every: Every, zone: jiff::tz::TimeZone) -> Self {
         let reference = jiff::Timestamp::from_second(1_704_067_200).expect("2024-01-01 is an instant");
         let shift = zone.to_offset(reference).seconds() as i64 * NANOS_PER_SECOND;
-        Alignment { every, zone, shift }
+        Alignment { every, period: every, zone, shift }
     }
 
+    /// Windows of `period` that begin every `every`. `None`: the period is shorter than the step, or steps by the calendar and the
+    /// period does not (or months and days meet). A period of days over fixed steps has 24 h a day.
+    pub fn hopping(every: Every, period: Every, zone: jiff::tz::TimeZone) -> Option<Self> {
+        let period = match (every, period) {
+            (Every::Fixed(_), Every::Fixed(_) | Every::Days(_)) => Every::Fixed(period.nominal()),
+            (Every::Days(_), Every::Days(_)) | (Every::Months(_), Every::Months(_)) => period,
+            _ => return None,
+        };
+        (period.nominal() >= every.nominal()).then(|| Alignment { period, ..Alignment::new(every, zone) })
+    }
+
+    /// From one window's start to the next.
     pub fn every(&self) -> Every {
         self.every
     }
 
-    /// Start of the window that holds `t`.
+    /// Length of a window: `every` where they follow one another.
+    pub fn period(&self) -> Every {
+        self.period
+    }
+
+    pub fn is_hopping(&self) -> bool {
+        self.period != self.every
+    }
+
+    /// Start of the newest window that holds `t`.
     #[inline]
     pub fn start_of(&self, t: Timestamp) -> Timestamp {
         match self.every {
             Every::Fixed(span) => Timestamp(t.0 - (t.0 + self.shift).rem_euclid(span.0)),
             Every::Days(n) => {
-                let date = self.date_of(t);
-                let days = days_from_civil(date.year() as i64, date.month() as i64, date.day() as i64);
+                let days = self.day_of(t);
                 // 1970-01-05 was a Monday: weeks begin there
                 self.midnight_of_day(days - (days - 4).rem_euclid(n as i64))
             }
             Every::Months(n) => {
-                let date = self.date_of(t);
-                let months = date.year() as i64 * 12 + date.month() as i64 - 1;
+                let months = self.month_of(t);
                 self.midnight_of_month(months - months.rem_euclid(n as i64))
             }
         }
     }
 
+    /// Start of the oldest window that holds `t`.
+    pub fn first_start_of(&self, t: Timestamp) -> Timestamp {
+        let mut start = self.start_of(t);
+        while self.is_hopping() {
+            let before = self.start_of(start - Span(1));
+            if self.end_of(before) <= t {
+                break;
+            }
+            start = before;
+        }
+        start
+    }
+
     /// End of the window that begins at `start`.
     #[inline]
     pub fn end_of(&self, start: Timestamp) -> Timestamp {
-        match self.every {
-            Every::Fixed(span) => start + span,
-            Every::Days(n) => {
-                let date = self.date_of(start);
-                self.midnight_of_day(days_from_civil(date.year() as i64, date.month() as i64, date.day() as i64) + n as i64)
-            }
-            Every::Months(n) => {
-                let date = self.date_of(start);
-                self.midnight_of_month(date.year() as i64 * 12 + date.month() as i64 - 1 + n as i64)
-            }
+        self.moved(start, self.period, 1)
+    }
+
+    /// Start of the window after the one that begins at `start`.
+    pub fn next_start(&self, start: Timestamp) -> Timestamp {
+        self.moved(start, self.every, 1)
+    }
+
+    /// Start of the window that ends at `end`.
+    pub fn start_of_end(&self, end: Timestamp) -> Timestamp {
+        self.moved(end, self.period, -1)
+    }
+
+    /// A window's border moved by so many spans, by the calendar where they are of the calendar and so is `every`.
+    pub fn moved(&self, border: Timestamp, by: Every, times: i64) -> Timestamp {
+        match by {
+            Every::Fixed(span) => border + span.times(times),
+            Every::Days(n) => self.midnight_of_day(self.day_of(border) + times * n as i64),
+            Every::Months(n) => self.midnight_of_month(self.month_of(border) + times * n as i64),
         }
+    }
+
+    /// Days since 1970-01-01 of the date at `t`.
+    fn day_of(&self, t: Timestamp) -> i64 {
+        let date = self.date_of(t);
+        days_from_civil(date.year() as i64, date.month() as i64, date.day() as i64)
+    }
+
+    fn month_of(&self, t: Timestamp) -> i64 {
+        let date = self.date_of(t);
+        date.year() as i64 * 12 + date.month() as i64 - 1
     }
 
     fn date_of(&self, t: Timestamp) -> jiff::civil::Date {
@@ -413,6 +469,32 @@ mod tests {
             let alignment = Alignment::new(Every::parse(every).unwrap(), zone.clone());
             assert_eq!(alignment.start_of(t), at(start), "{every}");
             assert_eq!(alignment.end_of(at(start)), at(end), "{every}");
+        }
+    }
+
+    #[test]
+    fn hopping_windows_align_and_end_t6() {
+        let at = |s: &str| Timestamp::parse_rfc3339(s.as_bytes()).unwrap();
+        let t = at("2025-03-30T10:17:29+01:00");
+        for (every, period, oldest, newest, end) in [
+            ("15m", "1h", "2025-03-30T08:30:00Z", "2025-03-30T09:15:00Z", "2025-03-30T10:15:00Z"),
+            ("20m", "50m", "2025-03-30T08:40:00Z", "2025-03-30T09:00:00Z", "2025-03-30T09:50:00Z"),
+            // the night in which London's clocks go forward: that day has 23 hours
+            ("1d", "7d", "2025-03-24T00:00:00Z", "2025-03-30T00:00:00Z", "2025-04-05T23:00:00Z"),
+            ("1w", "2w", "2025-03-17T00:00:00Z", "2025-03-24T00:00:00Z", "2025-04-06T23:00:00Z"),
+            ("1mo", "3mo", "2025-01-01T00:00:00Z", "2025-03-01T00:00:00Z", "2025-05-31T23:00:00Z"),
+            ("1d", "1d", "2025-03-30T00:00:00Z", "2025-03-30T00:00:00Z", "2025-03-30T23:00:00Z"),
+        ] {
+            let zone = jiff::tz::TimeZoneDatabase::bundled().get("Europe/London").unwrap();
+            let hop = Alignment::hopping(Every::parse(every).unwrap(), Every::parse(period).unwrap(), zone).unwrap();
+            assert_eq!((hop.first_start_of(t), hop.start_of(t)), (at(oldest), at(newest)), "{period} every {every}");
+            assert_eq!(hop.end_of(hop.start_of(t)), at(end), "{period} every {every}");
+            assert_eq!(hop.start_of_end(at(end)), at(newest), "{period} every {every}");
+            assert_eq!(hop.start_of(hop.next_start(at(newest))), hop.next_start(at(newest)));
+        }
+        for (every, period) in [("1h", "15m"), ("1d", "1h"), ("1d", "1mo"), ("1mo", "31d"), ("1h", "1mo")] {
+            let hop = Alignment::hopping(Every::parse(every).unwrap(), Every::parse(period).unwrap(), jiff::tz::TimeZone::UTC);
+            assert!(hop.is_none(), "{period} every {every}");
         }
     }
 

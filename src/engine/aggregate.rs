@@ -6,13 +6,20 @@
 //! Invariants
 //! 1. Folding is associative, and commutative but for the rounding of floating sums: callers fold in partition order (R1).
 //! 2. An accumulator without an observation reads as `None`; `Count` always reads (R6).
-//! 3. Quantiles are exact, nearest rank (R5): the value at rank ceil(q·n), counted from 1.
+//! 3. What is kept of values, different values and readings is bounded per key (D6); where the bound makes an aggregate approximate, it says so (R5).
 //!
 //! Called by: collect (adds, takes), merge (folds, reads).
 
+pub mod distinct;
+pub mod steps;
+pub mod values;
+
 use crate::pipeline::{AccumulatorKind, Read};
 use crate::time::Timestamp;
+use distinct::Distinct;
 use serde::{Deserialize, Serialize};
+use steps::Steps;
+use values::Values;
 
 /// Number, sum, least and greatest of a value.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -59,7 +66,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    fn place(&self) -> (Timestamp, u32, u64) {
+    pub fn place(&self) -> (Timestamp, u32, u64) {
         (self.time, self.partition, self.offset)
     }
 }
@@ -71,7 +78,9 @@ pub enum Column {
     Stats(Vec<Stats>),
     First(Vec<Option<Edge>>),
     Last(Vec<Option<Edge>>),
-    Values(Vec<Vec<f64>>),
+    Values(Vec<Values>),
+    Distinct(Vec<Distinct>),
+    Steps(Vec<Steps>),
 }
 
 impl Column {
@@ -87,6 +96,8 @@ impl Column {
             AccumulatorKind::First => Column::First(Vec::with_capacity(entries)),
             AccumulatorKind::Last => Column::Last(Vec::with_capacity(entries)),
             AccumulatorKind::Values => Column::Values(Vec::with_capacity(entries)),
+            AccumulatorKind::Distinct => Column::Distinct(Vec::with_capacity(entries)),
+            AccumulatorKind::Steps => Column::Steps(Vec::with_capacity(entries)),
         }
     }
 
@@ -97,11 +108,13 @@ impl Column {
             Column::Count(v) => v.push(0),
             Column::Stats(v) => v.push(Stats::EMPTY),
             Column::First(v) | Column::Last(v) => v.push(None),
-            Column::Values(v) => v.push(Vec::new()),
+            Column::Values(v) => v.push(Values::default()),
+            Column::Distinct(v) => v.push(Distinct::default()),
+            Column::Steps(v) => v.push(Steps::default()),
         }
     }
 
-    /// Adds an observation to an entry; `Count` counts it whatever the value.
+    /// Adds an observation to an entry; `Count` counts it whatever the value. `Distinct` takes any value, by `add_hash`.
     #[inline]
     pub fn add(&mut self, entry: usize, at: Edge) {
         match self {
@@ -117,7 +130,17 @@ impl Column {
                     v[entry] = Some(at);
                 }
             }
-            Column::Values(v) => v[entry].push(at.value),
+            Column::Values(v) => v[entry].add(at.value),
+            Column::Steps(v) => v[entry].add(at),
+            Column::Distinct(_) => {}
+        }
+    }
+
+    /// Adds a value to an entry of `Distinct`, by its hash.
+    #[inline]
+    pub fn add_hash(&mut self, entry: usize, hash: u64) {
+        if let Column::Distinct(v) = self {
+            v[entry].add(hash);
         }
     }
 
@@ -128,6 +151,8 @@ impl Column {
             (Column::Stats(a), Column::Stats(b)) => a[entry] = b[other],
             (Column::First(a), Column::First(b)) | (Column::Last(a), Column::Last(b)) => a[entry] = b[other],
             (Column::Values(a), Column::Values(b)) => a[entry] = std::mem::take(&mut b[other]),
+            (Column::Distinct(a), Column::Distinct(b)) => a[entry] = std::mem::take(&mut b[other]),
+            (Column::Steps(a), Column::Steps(b)) => a[entry] = std::mem::take(&mut b[other]),
             _ => {}
         }
     }
@@ -143,6 +168,8 @@ impl Column {
             Column::First(v) => Column::First(pick(v, entries)),
             Column::Last(v) => Column::Last(pick(v, entries)),
             Column::Values(v) => Column::Values(pick(v, entries)),
+            Column::Distinct(v) => Column::Distinct(pick(v, entries)),
+            Column::Steps(v) => Column::Steps(pick(v, entries)),
         }
     }
 
@@ -152,6 +179,8 @@ impl Column {
             Column::Stats(v) => v.clear(),
             Column::First(v) | Column::Last(v) => v.clear(),
             Column::Values(v) => v.clear(),
+            Column::Distinct(v) => v.clear(),
+            Column::Steps(v) => v.clear(),
         }
     }
 }
@@ -162,7 +191,9 @@ pub enum Folded {
     Count(u64),
     Stats(Stats),
     Edge(Option<Edge>),
-    Values(Vec<f64>),
+    Values(Values),
+    Distinct(Distinct),
+    Steps(Box<Steps>),
 }
 
 impl Folded {
@@ -172,7 +203,16 @@ impl Folded {
             Column::Stats(v) => Folded::Stats(v[entry]),
             Column::First(v) | Column::Last(v) => Folded::Edge(v[entry]),
             Column::Values(v) => Folded::Values(v[entry].clone()),
+            Column::Distinct(v) => Folded::Distinct(v[entry].clone()),
+            Column::Steps(v) => Folded::Steps(Box::new(v[entry].clone())),
         }
+    }
+
+    /// Without any entry.
+    pub fn nothing(kind: AccumulatorKind) -> Folded {
+        let mut column = Column::new(kind);
+        column.push_empty();
+        Folded::of(&column, 0)
     }
 
     /// Folds the next partition's entry in.
@@ -197,15 +237,29 @@ impl Folded {
                     *a = Some(b);
                 }
             }
-            (Folded::Values(a), Column::Values(v)) => a.extend_from_slice(&v[entry]),
+            (Folded::Values(a), Column::Values(v)) => a.fold(&v[entry]),
+            (Folded::Distinct(a), Column::Distinct(v)) => a.fold(&v[entry]),
+            (Folded::Steps(a), Column::Steps(v)) => a.fold(&v[entry]),
             _ => {}
         }
     }
 
-    /// Puts values in order; quantiles are read after it.
+    /// Puts values and readings in order: they are read after it.
     pub fn settle(&mut self) {
-        if let Folded::Values(v) = self {
-            v.sort_unstable_by(f64::total_cmp);
+        match self {
+            Folded::Values(v) => v.settle(),
+            Folded::Steps(s) => s.settle(),
+            _ => {}
+        }
+    }
+
+    /// A bound made it approximate (R5).
+    pub fn is_approximate(&self) -> bool {
+        match self {
+            Folded::Values(v) => v.is_sketch(),
+            Folded::Distinct(d) => d.is_sketch(),
+            Folded::Steps(s) => s.is_rough(),
+            _ => false,
         }
     }
 
@@ -220,10 +274,9 @@ impl Folded {
             (Folded::Stats(s), Read::Max) => Some(s.max),
             (Folded::Stats(s), Read::Count) => Some(s.n as f64),
             (Folded::Edge(e), _) => e.map(|e| e.value),
-            (Folded::Values(v), Read::Quantile(q)) => {
-                let rank = (q * v.len() as f64).ceil().max(1.0) as usize;
-                v.get(rank.min(v.len()).wrapping_sub(1)).copied()
-            }
+            (Folded::Values(v), Read::Quantile(q)) => v.quantile(q),
+            (Folded::Distinct(d), _) => d.count(),
+            (Folded::Steps(s), _) => s.increase(),
             _ => None,
         }
     }
@@ -249,7 +302,7 @@ mod tests {
         for (q, expected) in [(0.5, 10.0), (0.95, 19.0), (0.99, 20.0), (0.01, 1.0)] {
             assert_eq!(folded.read(Read::Quantile(q)), Some(expected), "p{q}");
         }
-        assert_eq!(Folded::Values(vec![]).read(Read::Quantile(0.5)), None);
+        assert_eq!(Folded::Values(Values::default()).read(Read::Quantile(0.5)), None);
     }
 
     #[test]

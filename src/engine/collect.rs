@@ -14,14 +14,15 @@ mod due;
 
 pub use cases::CaseEvent;
 
-use super::aggregate::Edge;
+use super::aggregate::distinct::hash_of;
+use super::aggregate::{Column, Edge};
 use super::completeness::reach;
 use super::counts::{PartCounts, Verdict};
 use super::dedup::{Known, Mark, Seen};
 use super::keys::{LocalKeys, Texts};
 use super::setup::Setup;
 use super::sources::ClockOffset;
-use super::window::{Batch, OpenWindow};
+use super::window::{Around, Batch, OpenWindow};
 use super::{Key, PartitionTick};
 use crate::event::decode::{Decoder, judge_time};
 use crate::event::{Event, Rejected, Scalar};
@@ -173,8 +174,7 @@ pub struct PartWindow {
     spare: Vec<OpenWindow>,
     /// The partition's clock when this definition came into force: what ended by then is the former definition's, and late here (D2).
     pub(super) born: Timestamp,
-    /// The window that was asked for last: `[start, end)`.
-    around: (Timestamp, Timestamp),
+    around: Around,
 }
 
 impl PartWindow {
@@ -186,20 +186,33 @@ impl PartWindow {
             heard: BTreeMap::new(),
             spare: Vec::new(),
             born: Timestamp::MIN,
-            around: (Timestamp::MAX, Timestamp::MIN),
+            around: Around::default(),
         }
     }
 
-    /// The window that holds `time`, mostly the one that held the event before.
+    /// The windows that hold `time`, oldest first; mostly those that held the event before.
     #[inline]
-    fn bounds(&mut self, spec: &WindowSpec, time: Timestamp) -> (Timestamp, Timestamp) {
-        let (start, end) = self.around;
-        if start <= time && time < end {
-            return (start, end);
+    fn bounds(&mut self, spec: &WindowSpec, time: Timestamp) -> &[(Timestamp, Timestamp)] {
+        self.around.at(&spec.alignment, time)
+    }
+
+    /// The place in `open` of the window that begins at `start`, opened if it is not there.
+    fn place(&mut self, spec: &WindowSpec, start: Timestamp, end: Timestamp) -> usize {
+        if let Some(newest) = self.open.last()
+            && newest.start == start
+        {
+            return self.open.len() - 1;
         }
-        let start = spec.alignment.start_of(time);
-        self.around = (start, spec.alignment.end_of(start));
-        self.around
+        let place = match self.open.binary_search_by_key(&start, |o| o.start) {
+            Ok(place) => return place,
+            Err(place) => place,
+        };
+        let fresh = match self.spare.pop() {
+            Some(used) => used.reuse(start, end),
+            None => OpenWindow::new(spec, start, end),
+        };
+        self.open.insert(place, fresh);
+        place
     }
 }
 
@@ -386,6 +399,15 @@ impl Collector {
     }
 }
 
+/// A window that an event lies in.
+struct Wanted {
+    /// Index of the measurement.
+    window: usize,
+    start: Timestamp,
+    end: Timestamp,
+    refused: bool,
+}
+
 /// One event on its way through the pipelines.
 struct Taking<'a, 'e> {
     setup: &'a Setup,
@@ -410,24 +432,25 @@ impl Taking<'_, '_> {
         let time = self.event.time;
         let watermark = part.watermark.unwrap_or(Timestamp::MIN);
         let too_old = time < watermark - timing.dedup;
-        // (window, start, end, refused)
-        let mut wanted: SmallVec<[(usize, Timestamp, Timestamp, bool); 4]> = SmallVec::new();
+        let mut wanted: SmallVec<[Wanted; 4]> = SmallVec::new();
         for (w, (spec, input)) in pipeline.windows.iter().zip(&plan.windows).enumerate() {
             let Some(input) = input else { continue };
             if !wants(&input.filter, &slots) {
                 continue;
             }
-            let (start, end) = part.windows[w].bounds(spec, time);
-            let delayed = self.record.broker_time.is_some_and(|b| b >= end + timing.max_delay);
-            let before = end <= part.windows[w].born;
-            wanted.push((w, start, end, too_old || delayed || before || watermark >= end + timing.lateness));
+            let born = part.windows[w].born;
+            for (start, end) in part.windows[w].bounds(spec, time) {
+                let delayed = self.record.broker_time.is_some_and(|b| b >= *end + timing.max_delay);
+                let refused = too_old || delayed || *end <= born || watermark >= *end + timing.lateness;
+                wanted.push(Wanted { window: w, start: *start, end: *end, refused });
+            }
         }
         let cases = if plan.cases.is_empty() { WantingCases::new() } else { self.wanting_cases(plan) };
         if wanted.is_empty() && cases.is_empty() {
             return Verdict::Unwanted;
         }
         // wanted by a case alone: late is what can no longer be told from a copy (R4)
-        if (too_old || !wanted.is_empty()) && wanted.iter().all(|w| w.3) {
+        if (too_old || !wanted.is_empty()) && wanted.iter().all(|w| w.refused) {
             self.hand_on(part, plan, pipeline, &cases, watermark);
             part.counts.delay(self.source, watermark - time);
             self.keep_late(index, watermark);
@@ -444,14 +467,19 @@ impl Taking<'_, '_> {
         }
         self.hand_on(part, plan, pipeline, &cases, watermark);
         let registered = self.setup.registry.sources.get(self.event.source, time).filter(|s| s.cadence.is_some());
-        for (w, start, end, refused) in wanted {
+        for of_one in wanted.chunk_by(|a, b| a.window == b.window) {
+            let w = of_one[0].window;
             if let Some(source) = registered {
                 self.hear(part, w, pipeline, (source, watermark));
             }
-            if refused {
+            // the windows of a measurement end one after the other: what is refused comes first
+            let accepting = &of_one[of_one.partition_point(|w| w.refused)..];
+            if accepting.len() < of_one.len() {
                 part.counts.partly_late(w);
-            } else if let Some(input) = &plan.windows[w]
-                && !self.add(part, w, &pipeline.windows[w], input, (start, end))
+            }
+            if let Some(input) = &plan.windows[w]
+                && !accepting.is_empty()
+                && !self.add(part, w, &pipeline.windows[w], input, accepting)
             {
                 part.counts.no_key(w);
             }
@@ -488,8 +516,8 @@ impl Taking<'_, '_> {
         });
     }
 
-    /// Adds the event to a window; false where a `by` key has no value.
-    fn add(&mut self, part: &mut Part, w: usize, spec: &WindowSpec, input: &WindowInput, (start, end): (Timestamp, Timestamp)) -> bool {
+    /// Adds the event to windows of one measurement; false where a `by` key has no value.
+    fn add(&mut self, part: &mut Part, w: usize, spec: &WindowSpec, input: &WindowInput, accepting: &[Wanted]) -> bool {
         let mut atoms: SmallVec<[u32; 4]> = SmallVec::new();
         for by in &input.by {
             match self.atom(part, by) {
@@ -507,23 +535,26 @@ impl Taking<'_, '_> {
             }
         };
         let window = &mut part.windows[w];
-        let place = match window.open.iter().rposition(|o| o.start <= start) {
-            Some(i) if window.open[i].start == start => i,
-            before => {
-                let fresh = match window.spare.pop() {
-                    Some(used) => used.reuse(start, end),
-                    None => OpenWindow::new(spec, start, end),
-                };
-                let i = before.map_or(0, |i| i + 1);
-                window.open.insert(i, fresh);
-                i
-            }
-        };
-        let open = &mut window.open[place];
+        for Wanted { start, end, .. } in accepting {
+            let place = window.place(spec, *start, *end);
+            self.observe(&mut window.open[place], key, input);
+        }
+        true
+    }
+
+    /// Adds the event's values to an entry of a window.
+    #[inline]
+    fn observe(&self, open: &mut OpenWindow, key: u32, input: &WindowInput) {
         let entry = open.entry(key);
         let slots = Slots(self.event.slots);
         for (column, input) in open.columns.iter_mut().zip(&input.inputs) {
             if !input.condition.as_ref().is_none_or(|c| c.holds(&slots)) {
+                continue;
+            }
+            if let (Column::Distinct(_), Some(program)) = (&*column, &input.value) {
+                if let Some(hash) = hash_of(&program.eval(&slots)) {
+                    column.add_hash(entry, hash);
+                }
                 continue;
             }
             let value = match &input.value {
@@ -540,7 +571,6 @@ impl Taking<'_, '_> {
                 column.add(entry, Edge { time: self.event.time, partition: self.partition, offset: self.record.offset, value });
             }
         }
-        true
     }
 
     #[inline]

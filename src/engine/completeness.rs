@@ -4,7 +4,7 @@
 //! Refuses to know: windows' values, when rows fire.
 //!
 //! Invariants
-//! 1. A source is heard in a window if an accepted event of it lies within max(`every`, cadence) before the window's end.
+//! 1. A source is heard in a window if an accepted event of it lies within max(the window's length, cadence) before the window's end.
 //! 2. Both figures are functions of registry and accepted events, not of ticks (R3, law of values).
 //! 3. A key with tags other than `area` and `source` has neither figure: the registry cannot say who belongs to it.
 //!
@@ -41,11 +41,12 @@ impl Heard {
 
 /// The ends of the windows of `spec` in which a source with this cadence is heard by an event at `time`, in order.
 pub fn reach<'a>(spec: &'a WindowSpec, source: &Source, time: Timestamp) -> impl Iterator<Item = Timestamp> + 'a {
-    let span = source.cadence.map_or(spec.alignment.every().nominal(), |c| c.max(spec.alignment.every().nominal()));
-    let first = spec.alignment.end_of(spec.alignment.start_of(time));
-    let last = time + span;
-    // the event's own window always; the later ones as far as the cadence reaches
-    std::iter::successors(Some(first), move |end| Some(spec.alignment.end_of(*end)).filter(|next| *next <= last))
+    let alignment = &spec.alignment;
+    let length = alignment.period().nominal();
+    let last = time + source.cadence.map_or(length, |c| c.max(length));
+    // the event's own windows always; the later ones as far as the cadence reaches
+    let starts = std::iter::successors(Some(alignment.first_start_of(time)), |start| Some(alignment.next_start(*start)));
+    starts.map(|start| (start, alignment.end_of(start))).take_while(move |(start, end)| *start <= time || *end <= last).map(|(_, end)| end)
 }
 
 /// Does the registry expect this source to send what the pipeline reads?
@@ -74,6 +75,27 @@ impl Expected {
         }
         expected
     }
+}
+
+/// The keys that the registry expects in a window ending at `end`, in order: of the sources in force whose cadence is known and that send
+/// what the window takes. None where a tag is neither area nor source.
+pub fn expected_keys(end: Timestamp, pipeline: &Pipeline, window: usize, registry: &Registry) -> BTreeSet<Key> {
+    let spec = &pipeline.windows[window];
+    let known = usize::from(spec.area_tag.is_some()) + usize::from(spec.source_tag.is_some());
+    if spec.tags.len() != known {
+        return BTreeSet::new();
+    }
+    let takes = |s: &Source| pipeline.types.iter().any(|t| t.windows[window].is_some() && s.types.contains(&t.kind));
+    let sources = registry.sources.iter().filter(|s| s.in_force(end) && s.cadence.is_some() && takes(s));
+    let key = |source: &Source| {
+        let area = spec.area_tag.and_then(|_| registry.area_of_source(source, end));
+        let tag = |position: usize| match spec.source_tag {
+            Some(tag) if tag == position => source.id.as_str().into(),
+            _ => area.map_or("outside", |a| registry.areas.area(a).code.as_str()).into(),
+        };
+        Key { tags: (0..spec.tags.len()).map(tag).collect(), area }
+    };
+    sources.map(key).collect()
 }
 
 /// (heard, expected) of a row.

@@ -11,22 +11,23 @@
 //!
 //! Called by: lane.
 
+mod fill;
 mod reach;
+mod values;
 
-pub(super) use reach::Reach;
-
-use super::aggregate::{Column, Folded};
+pub(super) use super::aggregate::Column;
 use super::collect::{PartOutput, PartitionOutput};
 use super::completeness::{Expected, Heard, completeness, concerns, sends};
 use super::keys::GlobalKeys;
 use super::setup::Setup;
 use super::snapshot::MergedState;
 use super::window::Batch;
-use super::{FieldValue, PartitionTick, Row, RowState, Tick};
-use crate::pipeline::expr::{Inputs, Value};
+use super::{PartitionTick, Row, RowState, Tick};
 use crate::pipeline::{Pipeline, Timing, WindowSpec};
 use crate::time::{Span, Timestamp};
-use smallvec::SmallVec;
+pub(super) use fill::Fill;
+pub(super) use reach::Reach;
+pub(super) use values::digest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows that fire at one tick (D7).
@@ -88,6 +89,8 @@ pub(super) struct MergedWindows {
     pub heard: BTreeMap<Timestamp, Heard>,
     /// When this definition came into force: windows that had begun lack what came before (D2).
     pub born: Timestamp,
+    /// Where windows without events have rows too.
+    pub fill: Option<Fill>,
 }
 
 /// One window, all partitions.
@@ -123,15 +126,6 @@ pub(super) struct Published {
     pub digest: u64,
 }
 
-struct Reads<'a>(&'a [Option<f64>]);
-
-impl Inputs for Reads<'_> {
-    #[inline]
-    fn get(&self, slot: usize) -> Value<'_> {
-        self.0[slot].map_or(Value::Unknown, Value::Num)
-    }
-}
-
 impl Merger {
     pub fn new(setup: &Setup) -> Merger {
         let mut names: Vec<&str> = setup.pipelines.iter().flat_map(|p| p.windows.iter().map(|w| w.measurement.as_str())).collect();
@@ -155,7 +149,7 @@ impl Merger {
         // (end, measurement, place): the order in which rows leave
         let mut groups: Vec<(Timestamp, usize, Place)> = Vec::new();
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
-            pipe.judge(index, &setup.pipelines[index].timing, tick.time, &mut touched);
+            pipe.judge(index, setup, tick.time, &mut touched);
         }
         for (p, w) in &tick.retire {
             let (p, w) = (*p as usize, *w as usize);
@@ -187,31 +181,30 @@ impl Merger {
             }
         }
         for (index, pipe) in self.pipes.iter_mut().enumerate() {
-            pipe.settle(index, &setup.pipelines[index].timing, &self.owed);
-            // rows that wait hold back what rules may call silence
+            // rows that wait hold back what is settled, and what rules may call silence
             let waiting = self.owed.iter().filter(|(p, ..)| *p == index);
             let ends = waiting.filter_map(|(_, w, start)| pipe.windows[*w].open.get(start).map(|m| m.end));
-            if let Some(least) = ends.min() {
-                pipe.frontier = pipe.frontier.min(least - Span(1));
-            }
+            let ends = ends.chain(pipe.windows.iter().filter_map(|w| w.fill.as_ref()?.owed));
+            let before = ends.min().map_or(Timestamp::MAX, |least| least - Span(1));
+            pipe.settle(&setup.pipelines[index], before);
+            pipe.frontier = pipe.frontier.min(before);
         }
     }
 
     /// The earliest tick time, after `now`, at which an empty tick would publish something.
     pub fn next_deadline(&self, setup: &Setup, now: Timestamp) -> Option<Timestamp> {
-        if !self.owed.is_empty() {
+        if self.owes() {
             return Some(now + Span(1));
         }
         let mut next: Option<Timestamp> = None;
         for (pipe, pipeline) in self.pipes.iter().zip(&setup.pipelines) {
             let timing = &pipeline.timing;
-            for windows in &pipe.windows {
-                for merged in windows.unfired.iter().filter_map(|s| windows.open.get(s)) {
-                    for at in [merged.end + timing.out_of_orderness, merged.end + timing.out_of_orderness + timing.patience] {
-                        if at > now {
-                            next = Some(next.map_or(at, |n| n.min(at)));
-                        }
-                    }
+            for (windows, spec) in pipe.windows.iter().zip(&pipeline.windows) {
+                let unfired = windows.unfired.iter().filter_map(|s| windows.open.get(s));
+                let unfired = unfired.map(|m| [m.end + timing.out_of_orderness, m.end + timing.out_of_orderness + timing.patience]);
+                let empty = windows.fill.as_ref().and_then(|f| f.due(&spec.alignment, timing));
+                for at in unfired.chain(empty).flatten().filter(|at| *at > now) {
+                    next = Some(next.map_or(at, |n| n.min(at)));
                 }
             }
         }
@@ -231,7 +224,8 @@ impl Merger {
 
     /// Rows wait for the next tick.
     pub fn owes(&self) -> bool {
-        !self.owed.is_empty()
+        let fills = || self.pipes.iter().flat_map(|p| &p.windows).filter_map(|w| w.fill.as_ref());
+        !self.owed.is_empty() || fills().any(|fill| fill.owed.is_some())
     }
 
     /// Open windows and their entries, for bounds and figures.
@@ -243,8 +237,7 @@ impl Merger {
 
 impl Pipe {
     pub(super) fn new(pipeline: &Pipeline) -> Pipe {
-        let new = |_| MergedWindows { born: Timestamp::MIN, ..MergedWindows::default() };
-        let windows = pipeline.windows.iter().map(new).collect();
+        let windows = pipeline.windows.iter().map(MergedWindows::new).collect();
         Pipe { parts: Vec::new(), windows, frontier: Timestamp::MIN, settled: Timestamp::MIN, reach: Reach::NONE }
     }
 
@@ -300,7 +293,9 @@ impl Pipe {
     }
 
     /// Fires what nobody holds (T5).
-    fn judge(&mut self, index: usize, timing: &Timing, time: Timestamp, touched: &mut BTreeSet<Place>) {
+    fn judge(&mut self, index: usize, setup: &Setup, time: Timestamp, touched: &mut BTreeSet<Place>) {
+        let pipeline = &setup.pipelines[index];
+        let timing = &pipeline.timing;
         let holders = self.parts.iter().filter(|p| !p.idle || p.finished).map(View::reached).min();
         let highest = self.parts.iter().map(View::reached).max().unwrap_or(Timestamp::MIN);
         let deadline = time - timing.out_of_orderness - timing.patience;
@@ -309,23 +304,39 @@ impl Pipe {
             None => highest.max(time - timing.out_of_orderness),
         };
         self.reach = Reach { upto: free.max(deadline), least: holders };
+        let bound = self.empty_bound(timing, time);
         for (w, windows) in self.windows.iter_mut().enumerate() {
-            let MergedWindows { open, unfired, born, .. } = windows;
-            while let Some(start) = unfired.first().copied() {
-                let Some(merged) = open.get_mut(&start) else {
-                    unfired.remove(&start);
+            windows.open_empty((index, w), &pipeline.windows[w].alignment, bound, touched);
+            while let Some(start) = windows.unfired.first().copied() {
+                let Some(end) = windows.open.get(&start).map(|m| m.end) else {
+                    windows.unfired.remove(&start);
                     continue;
                 };
-                if merged.end > self.reach.upto {
+                if end > self.reach.upto {
                     break;
                 }
-                unfired.remove(&start);
-                let held = self.reach.held(merged.end);
-                merged.fire(if held || start < *born { RowState::Incomplete } else { RowState::Final });
+                windows.unfired.remove(&start);
+                windows.fill((index, w), start, setup);
+                let lacks = self.reach.held(end) || start < windows.born;
+                if let Some(merged) = windows.open.get_mut(&start) {
+                    merged.fire(if lacks { RowState::Incomplete } else { RowState::Final });
+                }
                 touched.insert((index, w, start));
             }
         }
         self.frontier = self.rule_frontier(timing, time);
+    }
+
+    /// Up to where windows fire into which nothing came: a finished file is idle, and its watermark stays what it was.
+    fn empty_bound(&self, timing: &Timing, time: Timestamp) -> Timestamp {
+        let real = |p: &View| p.watermark.unwrap_or(Timestamp::MIN);
+        let holders = self.parts.iter().filter(|p| !p.idle && !p.finished).map(real).min();
+        let highest = self.parts.iter().map(real).max().unwrap_or(Timestamp::MIN);
+        let free = match holders {
+            Some(least) => least.min(highest),
+            None => highest.max(time - timing.out_of_orderness),
+        };
+        free.max(time - timing.out_of_orderness - timing.patience)
     }
 
     /// Up to where rules may say "no row came": as `judge`, but time in which a partition could not be read does not count.
@@ -344,28 +355,36 @@ impl Pipe {
         free.max(readable - timing.out_of_orderness - timing.patience)
     }
 
-    /// Forgets windows to which nobody can add any more (D6).
-    fn settle(&mut self, index: usize, timing: &Timing, owed: &BTreeSet<Place>) {
+    /// Forgets windows to which nobody can add any more (D6), as far as `before`: rows from there on wait.
+    fn settle(&mut self, pipeline: &Pipeline, before: Timestamp) {
+        let timing = &pipeline.timing;
         let past = |p: &View| {
             let by_clock = p.read_time.map_or(Timestamp::MIN, |t| t - timing.max_delay - Span::minutes(1));
             (p.reached() - timing.lateness).max(by_clock)
         };
-        self.settled = self.settled.max(self.parts.iter().map(past).min().unwrap_or(Timestamp::MIN));
-        for (w, windows) in self.windows.iter_mut().enumerate() {
+        self.settled = self.settled.max(self.parts.iter().map(past).min().unwrap_or(Timestamp::MIN).min(before));
+        for (windows, spec) in self.windows.iter_mut().zip(&pipeline.windows) {
+            let settled = self.settled;
+            let held = windows.open.len();
             while let Some(first) = windows.open.first_entry() {
-                let over = first.get().end <= self.settled && first.get().fired.is_some() && !owed.contains(&(index, w, *first.key()));
-                if !over {
+                if first.get().end > settled || first.get().fired.is_none() {
                     break;
                 }
                 first.remove();
             }
-            let settled = self.settled;
+            if windows.open.len() < held {
+                windows.forget_seen(&spec.alignment);
+            }
             windows.heard.retain(|end, _| *end > settled);
         }
     }
 }
 
 impl MergedWindows {
+    pub(super) fn new(spec: &WindowSpec) -> MergedWindows {
+        MergedWindows { born: Timestamp::MIN, fill: spec.fill.then(Fill::default), ..MergedWindows::default() }
+    }
+
     /// Fires what is open, incomplete: the definition changes (D2).
     fn retire(&mut self) -> Vec<Timestamp> {
         let starts: Vec<Timestamp> = std::mem::take(&mut self.unfired).into_iter().collect();
@@ -382,8 +401,7 @@ impl MergedWindows {
         if !self.heard.entry(end).or_default().add(source, end, &setup.registry) {
             return None;
         }
-        // `end - 1 ns` lies in the window that ends there
-        let start = spec.alignment.start_of(end - Span(1));
+        let start = spec.alignment.start_of_end(end);
         let merged = self.open.get_mut(&start).filter(|m| m.fired.is_some() || spec.early.is_some())?;
         let area = setup.registry.sources.get(source, end).and_then(|s| setup.registry.area_of_source(s, end));
         let concerned = |m: &Merged, e: &usize| concerns(&self.keys.keys[m.keys[*e] as usize], spec, source, area);
@@ -412,6 +430,9 @@ impl MergedWindows {
         let mut newer = fresh;
         for (at, key) in batch.keys.iter().enumerate() {
             let entry = merged.entry(local[*key as usize]);
+            if let Some(fill) = &mut self.fill {
+                fill.see(local[*key as usize], batch.start);
+            }
             let part = &mut merged.parts[partition];
             if part.index.len() <= entry {
                 part.index.resize(entry + 1, NONE);
@@ -516,10 +537,10 @@ impl Merged {
             done += 1;
             let entry = *entry as usize;
             self.is_changed[entry] = false;
-            let values = self.values(entry, spec);
+            let (values, approx) = self.values(entry, spec);
             let key = keys.keys[self.keys[entry] as usize].clone();
             let (heard, expected) = completeness(&key, spec, self.end, pipeline, &setup.registry, heard, &expected);
-            let digest = digest(state, &values, heard);
+            let digest = digest(state, &values, heard, approx);
             let last = &mut self.published[entry];
             if last.times > 0 && last.digest == digest {
                 continue;
@@ -538,53 +559,10 @@ impl Merged {
                 state,
                 heard,
                 expected,
+                approx,
             });
         }
         changed.drain(..done);
         self.changed = changed;
     }
-
-    fn values(&self, entry: usize, spec: &WindowSpec) -> Vec<FieldValue> {
-        let mut folded: SmallVec<[Folded; 4]> = SmallVec::new();
-        for part in &self.parts {
-            let Some(place) = part.index.get(entry).copied().filter(|p| *p != NONE) else { continue };
-            let place = place as usize;
-            if folded.is_empty() {
-                folded.extend(part.columns.iter().map(|c| Folded::of(c, place)));
-            } else {
-                folded.iter_mut().zip(&part.columns).for_each(|(f, c)| f.fold(c, place));
-            }
-        }
-        folded.iter_mut().for_each(Folded::settle);
-        let reads: SmallVec<[Option<f64>; 8]> = spec.reads.iter().map(|r| folded.get(r.accumulator).and_then(|f| f.read(r.read))).collect();
-        let inputs = Reads(&reads);
-        let value = |f: &crate::pipeline::FieldSpec| {
-            let number = match f.program.as_slot() {
-                Some(slot) => reads[slot],
-                None => f.program.number(&inputs),
-            };
-            match number {
-                None => FieldValue::Absent,
-                Some(n) if f.integer => FieldValue::Int(n as i64),
-                Some(n) if n.is_finite() => FieldValue::Float(n),
-                Some(_) => FieldValue::Absent,
-            }
-        };
-        spec.fields.iter().map(value).collect()
-    }
-}
-
-/// Names what a row shows.
-pub(super) fn digest(state: RowState, values: &[FieldValue], heard: Option<u32>) -> u64 {
-    let mut h = state as u64 + 1 + heard.map_or(0, |n| (n as u64 + 1) << 8);
-    for value in values {
-        let bits = match value {
-            FieldValue::Absent => 0x9e37,
-            FieldValue::Int(n) => *n as u64,
-            FieldValue::Float(x) => x.to_bits() ^ 0x5bd1,
-        };
-        h = (h.rotate_left(23) ^ bits).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        h ^= h >> 29;
-    }
-    h
 }

@@ -143,6 +143,9 @@ pub struct Row {
     pub state: RowState,
     pub heard: Option<u32>,
     pub expected: Option<u32>,
+    /// A sketch stands behind a field: it is within the error that R5 allows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approx: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ use super::completeness::Heard;
 use super::counts::PartCounts;
 use super::dedup::{Seen, SeenState};
 use super::lane::{Core, Facts, Lane};
-use super::merge::{Merged, MergedWindows, PartColumns, Pipe, Published, View};
+use super::merge::{Fill, Merged, MergedWindows, PartColumns, Pipe, Published, View};
 use super::rule::{Rules, RulesSnapshot};
 use super::setup::Setup;
 use super::sources::ClockOffset;
@@ -123,6 +123,8 @@ struct MergedWindowsState {
     heard: BTreeMap<Timestamp, Heard>,
     #[serde(default = "always")]
     born: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fill: Option<Fill>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -334,6 +336,7 @@ impl Pipe {
             open: w.open.iter().map(|(start, m)| m.save(*start)).collect(),
             heard: w.heard.clone(),
             born: w.born,
+            fill: w.fill.clone(),
         });
         PipeState { parts: self.parts.clone(), windows: windows.collect(), frontier: self.frontier, settled: self.settled }
     }
@@ -353,6 +356,7 @@ impl PipeState {
             windows.local = state.local;
             windows.heard = state.heard;
             windows.born = state.born;
+            windows.fill = state.fill.or_else(|| pipe.windows[to].fill.take());
             for merged in state.open {
                 if merged.fired.is_none() {
                     windows.unfired.insert(merged.start);

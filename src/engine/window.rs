@@ -1,6 +1,6 @@
 //! Open windows of one partition: entries by key, a column for each accumulator.
 //!
-//! Owns: [`OpenWindow`], [`Batch`] (partials of one window on their way to the merger).
+//! Owns: [`OpenWindow`], [`Batch`] (partials of one window on their way to the merger), [`Around`] (which windows hold a time).
 //! Refuses to know: watermarks; the collector says when a window is due and when it is over.
 //!
 //! Invariants
@@ -11,12 +11,55 @@
 
 use super::aggregate::Column;
 use crate::pipeline::WindowSpec;
-use crate::time::Timestamp;
+use crate::time::{Alignment, Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 const NONE: u32 = u32::MAX;
 /// `sent_at` of a window that no tick has seen: which tick a record belongs to is not known while it is taken.
 const UNSEEN: Timestamp = Timestamp::MAX;
+
+/// The windows that hold the time asked for last, oldest first: one where they do not overlap.
+pub struct Around {
+    /// They are the same for all times in `[from, until)`.
+    from: Timestamp,
+    until: Timestamp,
+    windows: SmallVec<[(Timestamp, Timestamp); 1]>,
+}
+
+impl Default for Around {
+    fn default() -> Around {
+        Around { from: Timestamp::MAX, until: Timestamp::MIN, windows: SmallVec::new() }
+    }
+}
+
+impl Around {
+    /// `[start, end)` of the windows that hold `time`; mostly those that held the time before.
+    #[inline]
+    pub fn at(&mut self, alignment: &Alignment, time: Timestamp) -> &[(Timestamp, Timestamp)] {
+        if time < self.from || self.until <= time {
+            *self = Around::find(alignment, time);
+        }
+        &self.windows
+    }
+
+    #[cold]
+    fn find(alignment: &Alignment, time: Timestamp) -> Around {
+        let newest = alignment.start_of(time);
+        let mut start = alignment.first_start_of(time);
+        let mut around = Around { from: newest, until: alignment.end_of(start), windows: SmallVec::new() };
+        if alignment.is_hopping() {
+            // until the next one begins, and since the one before the oldest ended
+            around.until = around.until.min(alignment.next_start(newest));
+            around.from = around.from.max(alignment.end_of(alignment.start_of(start - Span(1))));
+        }
+        while start <= newest {
+            around.windows.push((start, alignment.end_of(start)));
+            start = alignment.next_start(start);
+        }
+        around
+    }
+}
 
 /// One `[start, end)` of one measurement, as one partition knows it.
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ mod case;
 mod case_rule;
 mod event;
 mod gauge;
+mod previous;
 mod rule;
 mod unit;
 mod window;
@@ -250,7 +251,8 @@ impl Compiler<'_> {
             );
             self.report.add(at, what);
         }
-        let longest = self.spec.windows.iter().filter_map(|w| w.every).map(|e| e.nominal()).max().unwrap_or(Span::ZERO);
+        let lengths = self.spec.windows.iter().filter_map(|w| w.period.map(|(_, period)| period).or(w.every));
+        let longest = lengths.map(|e| e.nominal()).max().unwrap_or(Span::ZERO);
         Some(Timing {
             out_of_orderness,
             lateness,

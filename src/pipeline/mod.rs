@@ -20,7 +20,7 @@ pub mod spec;
 pub mod yaml;
 
 use crate::time::working::Length;
-use crate::time::{Alignment, Span};
+use crate::time::{Alignment, Every, Span};
 use case::{CaseInput, CaseSpec, GaugeSpec};
 use expr::Program;
 
@@ -106,8 +106,10 @@ pub struct AccumulatorInput {
 pub struct WindowSpec {
     pub measurement: String,
     pub alignment: Alignment,
-    /// Publish provisional rows this often (T6); default 1 min where `every` is an hour or more, else never.
+    /// Publish provisional rows this often (T6); default 1 min where a window is an hour or longer, else never.
     pub early: Option<Span>,
+    /// `fill: 0`: windows without events have rows too (R6).
+    pub fill: bool,
     /// Tag names in the order of `by`.
     pub tags: Vec<String>,
     /// Position of `area` and `source` in `tags`.
@@ -136,6 +138,10 @@ pub enum AccumulatorKind {
     Last,
     /// All values, exact up to R5's bound.
     Values,
+    /// Different values of any type, exact up to R5's bound.
+    Distinct,
+    /// Readings of a counter.
+    Steps,
 }
 
 /// One aggregate as a field's program reads it.
@@ -157,13 +163,17 @@ pub enum Read {
     Value,
     /// Of `Values`, nearest rank, 0 < q < 1.
     Quantile(f64),
+    /// Of `Distinct`.
+    Distinct,
+    /// Of `Steps`.
+    Increase,
 }
 
 #[derive(Clone, Debug)]
 pub struct FieldSpec {
     pub name: String,
     pub program: Program,
-    /// Written with `i` in line protocol: a bare `count` or `countif`.
+    /// Written with `i` in line protocol: a bare `count`, `countif` or `distinct`.
     pub integer: bool,
     /// From the schema's unit where the field is one aggregate of one path that keeps it; else empty.
     pub unit: String,
@@ -260,6 +270,11 @@ pub struct RuleLimit {
 pub enum RuleVar {
     /// Index in `WindowSpec::fields`.
     Field(usize),
+    /// `previous(field, span)`: a field of the same key's window one span earlier; a multiple of the window's `every`.
+    Previous {
+        field: usize,
+        span: Every,
+    },
     /// Index in `WindowSpec::tags`.
     Tag(usize),
     Start,

@@ -44,7 +44,11 @@ pub struct WindowYaml {
     /// The case whose open ones it counts.
     pub gauge: Option<Text>,
     pub every: Option<Every>,
+    /// Hopping: the length where it is not `every`.
+    pub period: Option<(Place, Every)>,
     pub early: Option<(Place, Span)>,
+    /// `fill: 0`.
+    pub fill: bool,
     pub from: Vec<Text>,
     pub filter: Option<Text>,
     pub by: Vec<ByYaml>,
@@ -91,7 +95,7 @@ const PIPELINE_KEYS: [&str; 14] = [
     "windows",
     "alerts",
 ];
-const WINDOW_KEYS: [&str; 8] = ["measurement", "gauge", "every", "early", "from", "where", "by", "fields"];
+const WINDOW_KEYS: [&str; 10] = ["measurement", "gauge", "every", "period", "early", "fill", "from", "where", "by", "fields"];
 const ALERT_KEYS: [&str; 10] = ["alert", "on", "when", "for", "until", "early", "no_data", "severity", "title", "sop"];
 
 /// Reads a pipeline's tree.
@@ -135,39 +139,28 @@ pub fn read_pipeline(root: &Node, report: &mut Report) -> Option<PipelineSpec> {
 }
 
 fn read_window(node: &Node, report: &mut Report) -> Option<WindowYaml> {
-    let later = [
-        ("period", "hopping windows come later: remove `period` to get windows of `every`"),
-        ("gap", "session windows come later: write `every: 1m` instead of `gap`"),
-        ("fill", "`fill` comes later: remove it, a window without events has no row"),
-    ];
+    let later = [("gap", "session windows come later: write `every: 1m` instead of `gap`")];
     let keys = Keys::open(node, "a window", &WINDOW_KEYS, &later, report)?;
-    let every = match keys.text("every", report) {
-        Some(text) => {
-            let every = Every::parse(&text.value).filter(|e| e.nominal() > Span::ZERO);
-            if every.is_none() {
-                report.add(
-                    text.at,
-                    format!("`{}` is no window length: write a number and s, m, h, d, w or mo, as in 1m, 1h, 1d, 1mo", text.value),
-                );
-            }
-            every
+    let every = keys.every("every", report).map(|(_, every)| every);
+    if keys.missing("every") {
+        if keys.get("period").is_some() {
+            report.add(keys.place("period"), "`period` is a window's length: say with `every: 15m` how often one begins");
+        } else if keys.get("gap").is_none() {
+            report.add(node.at, "the window has no length: write `every: 1m`");
         }
-        None => {
-            if keys.missing("every") && ["period", "gap"].iter().all(|k| keys.get(k).is_none()) {
-                report.add(node.at, "the window has no length: write `every: 1m`");
-            }
-            None
-        }
-    };
+    }
     let fields = keys.entries("fields", "`fields` is a mapping of names to aggregates, as in `vehicles: sum(data.count)`", report);
     if matches!(keys.get("fields").map(|n| &n.kind), Some(NodeKind::Map(m)) if m.is_empty()) || keys.missing("fields") {
         report.add(node.at, "the window has no fields: write `fields:` and names with aggregates, as in `vehicles: sum(data.count)`");
     }
     let gauge = keys.text("gauge", report);
-    for key in ["early", "from", "where"] {
+    for key in ["early", "period", "fill", "from", "where"] {
         if gauge.is_some() && keys.get(key).is_some() {
-            let why =
-                if key == "early" { "its rows are as of their end" } else { "it counts cases: use a condition, as in `n: countif(…)`" };
+            let why = match key {
+                "early" | "period" => "its rows are as of their end",
+                "fill" => "it has a row for every key with cases",
+                _ => "it counts cases: use a condition, as in `n: countif(…)`",
+            };
             report.add(keys.place(key), format!("a gauge has no `{key}`: {why}"));
         }
     }
@@ -176,12 +169,22 @@ fn read_window(node: &Node, report: &mut Report) -> Option<WindowYaml> {
         gauge,
         measurement: keys.required("measurement", "the window has no measurement: write `measurement: name`", report),
         every,
+        period: keys.every("period", report),
         early: keys.positive_span("early", report),
+        fill: read_fill(&keys, report),
         from: keys.names("from", report),
         filter: keys.text("where", report),
         by: keys.list("by", report).iter().filter_map(|n| read_by(n, report)).collect(),
         fields,
     })
+}
+
+fn read_fill(keys: &Keys<'_>, report: &mut Report) -> bool {
+    let Some(text) = keys.text("fill", report) else { return false };
+    if text.value != "0" {
+        report.add(text.at, "`fill` can only be 0: a window without events counts 0, other fields are absent");
+    }
+    true
 }
 
 fn read_by(node: &Node, report: &mut Report) -> Option<ByYaml> {
@@ -431,6 +434,17 @@ impl<'n> Keys<'n> {
             report.add(text.at, format!("`{}` is no span: write a number and ms, s, m, h, d or w, as in 5m", text.value));
         }
         span
+    }
+
+    /// A window's length or step.
+    pub fn every(&self, key: &str, report: &mut Report) -> Option<(Place, Every)> {
+        let text = self.text(key, report)?;
+        let every = Every::parse(&text.value).filter(|e| e.nominal() > Span::ZERO);
+        if every.is_none() {
+            let what = format!("`{}` is no window length: write a number and s, m, h, d, w or mo, as in 1m, 1h, 1d, 1mo", text.value);
+            report.add(text.at, what);
+        }
+        every.map(|every| (text.at, every))
     }
 
     pub fn positive_span(&self, key: &str, report: &mut Report) -> Option<(Place, Span)> {

@@ -46,6 +46,7 @@ fn row(source: &str, start: Timestamp, values: [FieldValue; 3]) -> Row {
         state: RowState::Final,
         heard: Some(1),
         expected: None,
+        approx: false,
     }
 }
 

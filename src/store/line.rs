@@ -5,7 +5,7 @@
 //!
 //! Invariants
 //! 1. Tags in key order, as they are named in `by`; an empty tag is left out. Fields in the window's order, then `heard`, `expected` where
-//!    known, then `revision` and `state`. The timestamp is the window's start in nanoseconds.
+//!    known, `approx=true` where a sketch stands behind a field (read back as 1), then `revision` and `state`. The timestamp is the window's start in nanoseconds.
 //! 2. Integers with `i`; floats in the shortest form that reads back to the same bits: `41`, `0.1`, `1e21` (ryu's, without its `.0`).
 //!    A value that is not finite is left out and counted, never written.
 //! 3. What is written is one line whatever the tags hold; `parse_line` reads it back. Two things have no line-protocol form and are changed:
@@ -79,6 +79,9 @@ impl LineFormat {
             if let Some(number) = number {
                 push_field(name, FieldValue::Int(i64::from(number)), out);
             }
+        }
+        if row.approx {
+            out.extend_from_slice(b"approx=true,");
         }
         if row.revision == 0 && row.state == RowState::Final {
             out.extend_from_slice(b"revision=0i,state=\"final\" ");
@@ -291,7 +294,7 @@ pub fn split_line(line: &[u8]) -> Option<LineParts<'_>> {
     Some(LineParts { series: &line[..series_end], fields: &rest[..time_at], start: Timestamp(start) })
 }
 
-/// Reads one line as this module writes it; `None` for anything else (strings other than `state`, booleans).
+/// Reads one line as this module writes it; `None` for anything else (strings other than `state`, other booleans).
 pub fn parse_line(line: &[u8]) -> Option<StoredRow> {
     let parts = split_line(line)?;
     let (measurement, tags) = parse_series(parts.series)?;
@@ -334,6 +337,8 @@ pub fn each_field<'a>(fields: &'a [u8], mut take: impl FnMut(&'a [u8], RawValue)
         let (name, text) = (&piece[..eq], std::str::from_utf8(&piece[eq + 1..]).ok()?);
         let value = if let Some(state) = text.strip_prefix('"').and_then(|s| s.strip_suffix('"')) {
             RawValue::State(state_of_name(state).filter(|_| name == b"state")?)
+        } else if text == "true" && name == b"approx" {
+            RawValue::Int(1)
         } else if let Some(int) = text.strip_suffix('i') {
             RawValue::Int(int.parse().ok()?)
         } else {

@@ -17,6 +17,7 @@ fn row(tags: &[&str], values: Vec<FieldValue>) -> Row {
         state: RowState::Final,
         heard: None,
         expected: None,
+        approx: false,
     }
 }
 

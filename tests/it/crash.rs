@@ -334,7 +334,13 @@ fn changed() -> Definitions {
     let (quick, slow) =
         (sets::QUICK.replace("when: high > 8", "when: high > 7"), sets::SLOW.replace("mid: p50(data.x)", "mid: p75(data.x)"));
     let mut files = sets::files();
-    (files[0].1, files[1].1) = (&quick, &slow);
+    for (path, text) in &mut files {
+        match *path {
+            "pipelines/quick.yaml" => *text = &quick,
+            "pipelines/slow.yaml" => *text = &slow,
+            _ => {}
+        }
+    }
     definitions(&files)
 }
 

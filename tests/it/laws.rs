@@ -15,19 +15,19 @@ use std::sync::{Arc, LazyLock};
 static SETUP: LazyLock<Arc<Setup>> = LazyLock::new(laws_setup);
 
 /// `n` cases; `make laws` asks for more and other ones.
-fn cases(n: u32) -> ProptestConfig {
+pub fn cases(n: u32) -> ProptestConfig {
     let times = std::env::var("IOC_LAWS_TIMES").ok().and_then(|t| t.parse().ok()).unwrap_or(1);
     ProptestConfig { cases: n * times, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// How a log is cut: by step, how much of each partition is read, how time moves, who cannot be read.
 #[derive(Clone, Debug)]
-struct Cuts {
+pub struct Cuts {
     style: bool,
     steps: Vec<(u8, u8, u8)>,
 }
 
-fn cuts() -> impl Strategy<Value = Cuts> {
+pub fn cuts() -> impl Strategy<Value = Cuts> {
     (any::<bool>(), prop::collection::vec((0u8..12, 0u8..40, 0u8..16), 1..40)).prop_map(|(style, steps)| Cuts { style, steps })
 }
 
@@ -37,7 +37,7 @@ fn clocks(log: &Log) -> Vec<Vec<Timestamp>> {
 }
 
 /// Ticks over a log: any cut that a driver could make, then everything, then the end.
-fn ticks(log: &Log, cuts: &Cuts) -> Vec<Tick> {
+pub fn ticks(log: &Log, cuts: &Cuts) -> Vec<Tick> {
     let clocks = clocks(log);
     let live = cuts.style && log.iter().flatten().all(|r| r.broker_time.is_some());
     let mut ends = vec![0usize; log.len()];

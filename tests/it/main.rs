@@ -4,6 +4,7 @@
 mod contracts;
 mod crash;
 mod laws;
+mod laws_fill;
 mod redrive;
 mod scenarios;
 #[cfg(feature = "services")]

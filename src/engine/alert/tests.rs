@@ -204,6 +204,7 @@ fn titles_speak_both_languages() {
             heard: Some(3),
             expected: None,
             case: None,
+            earlier: None,
             facts: &Facts,
         };
         let title = render_title(&Template { vi: part(), en: part() }, row, &jiff::tz::TimeZone::UTC);
@@ -230,6 +231,7 @@ fn titles_speak_both_languages() {
         heard: Some(3),
         expected: None,
         case: None,
+        earlier: None,
         facts: &Facts,
     };
     let text = |t: &str| TemplatePart::Text(t.into());

@@ -317,7 +317,7 @@ fn publish(
         Some(n) => FieldValue::Float(n),
     };
     let values: Vec<FieldValue> = spec.fields.iter().map(value).collect();
-    let digest = digest(state, &values, None);
+    let digest = digest(state, &values, None, false);
     if known.times > 0 && known.digest == digest {
         return;
     }
@@ -333,5 +333,6 @@ fn publish(
         state,
         heard: None,
         expected: None,
+        approx: false,
     });
 }

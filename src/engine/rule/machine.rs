@@ -11,7 +11,7 @@
 //! Called by: track.rs.
 
 use super::verdict::Verdict;
-use crate::engine::{FieldValue, RowState};
+use crate::engine::{FieldValue, Row, RowState};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// The row it was, in the place of another row of its measurement and key.
+    pub fn row(&self, of: &Row) -> Row {
+        let Seen { start, end, revision, state, heard, expected, .. } = *self;
+        Row { start, end, revision, state, heard, expected, values: self.values.to_vec(), ..of.clone() }
+    }
+
     pub fn is_provisional(&self) -> bool {
         self.state == RowState::Provisional
     }

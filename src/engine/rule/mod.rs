@@ -14,6 +14,7 @@
 //!
 //! verdict.rs judges a row, machine.rs moves a condition, track.rs runs verdicts again after a revision, told.rs finds what to say.
 
+mod earlier;
 mod machine;
 mod snapshot;
 mod told;
@@ -23,12 +24,14 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use earlier::Past;
 pub use snapshot::{GONE, Orphan, RulesSnapshot, Unreadable};
 pub use verdict::{KeyFacts, RowView, Verdict, verdicts};
 
 use super::{AlertChange, AlertId, Condition, Key, Row, RowState};
-use crate::pipeline::{Pipeline, RuleSpec};
-use crate::time::{Span, Timestamp};
+use crate::pipeline::{Pipeline, RuleSpec, RuleVar};
+use crate::time::{Every, Span, Timestamp};
+use earlier::Earlier;
 use foldhash::fast::FixedState;
 use machine::{Seen, Terms};
 use sha2::{Digest, Sha256};
@@ -70,6 +73,8 @@ struct PipelineRules {
     rules: Vec<Rule>,
     /// By window index: its rules, by place in the file.
     by_window: Vec<Vec<u16>>,
+    /// By window index: earlier rows, where a rule compares with them.
+    earlier: Vec<Option<Earlier>>,
     /// When silence would be found, by (event time, rule, key).
     timers: BTreeSet<(Timestamp, u16, KeyTags)>,
     /// When kept rows may have settled; an entry too early does no harm.
@@ -151,10 +156,38 @@ impl Rules {
                 let judged = match row.state {
                     RowState::Provisional if !spec.early => continue,
                     RowState::Withdrawn => (Verdict::Unknown, None),
-                    _ => verdicts(spec, RowView::of_row(row, &pipeline.windows[w], ctx.facts)),
+                    _ => self.verdicts(ctx, row, spec),
                 };
                 self.judge(ctx, row, rule, judged, out);
             }
+            self.keep(ctx, row, out);
+        }
+    }
+
+    fn verdicts(&self, ctx: &RuleContext<'_>, row: &Row, spec: &RuleSpec) -> (Verdict, Option<Verdict>) {
+        let window = &ctx.pipelines[row.pipeline as usize].windows[row.window as usize];
+        let earlier = self.pipelines[row.pipeline as usize].earlier.get(row.window as usize).and_then(Option::as_ref);
+        verdicts(spec, RowView { earlier: earlier.map(Earlier::past), ..RowView::of_row(row, window, ctx.facts) })
+    }
+
+    /// Keeps a row for later ones that are compared with it; those that were judged already are judged again (R7).
+    fn keep(&mut self, ctx: &RuleContext<'_>, row: &Row, out: &mut Vec<AlertChange>) {
+        let (p, w) = (row.pipeline as usize, row.window as usize);
+        let settled = ctx.settled.get(p).copied().unwrap_or(Timestamp::MIN);
+        let Some(earlier) = self.pipelines[p].earlier.get_mut(w).and_then(Option::as_mut) else { return };
+        if !earlier.keep(row, settled) {
+            return;
+        }
+        let mut again = Vec::new();
+        for rule in &self.pipelines[p].by_window[w] {
+            let Some(track) = self.pipelines[p].rules[*rule as usize].tracks.get(&row.key.tags[..]) else { continue };
+            let Some(earlier) = &self.pipelines[p].earlier[w] else { continue };
+            let looking = spans(&ctx.pipelines[p].rules[*rule as usize]).filter_map(|span| track.seen_from(earlier.later(row.start, span)));
+            again.extend(looking.map(|seen| (*rule, seen.row(row))));
+        }
+        for (rule, later) in again {
+            let judged = self.verdicts(ctx, &later, &ctx.pipelines[p].rules[rule as usize]);
+            self.judge(ctx, &later, rule, judged, out);
         }
     }
 
@@ -246,6 +279,11 @@ impl Rules {
         self.unjudged
     }
 
+    /// Rows that were not kept to be compared with later, for want of room (D6).
+    pub fn unkept(&self) -> u64 {
+        self.pipelines.iter().flat_map(|p| &p.earlier).flatten().map(|e| e.refused).sum()
+    }
+
     fn emit(&self, ctx: &RuleContext<'_>, pipeline: u16, rule: u16, key: &Arc<Key>, moves: Vec<Move>, out: &mut Vec<AlertChange>) {
         if moves.is_empty() {
             return;
@@ -265,7 +303,9 @@ impl PipelineRules {
     fn new(pipeline: &Pipeline) -> Self {
         let rules = pipeline.rules.iter().map(|spec| Rule::new(spec, pipeline)).collect();
         let timing = pipeline.timing;
-        PipelineRules::of(&pipeline.name, Span(timing.out_of_orderness.0.saturating_add(timing.patience.0)), rules)
+        let grace = Span(timing.out_of_orderness.0.saturating_add(timing.patience.0));
+        let earlier = (0..pipeline.windows.len()).map(|w| Earlier::of(pipeline, w)).collect();
+        PipelineRules { earlier, ..PipelineRules::of(&pipeline.name, grace, rules) }
     }
 
     fn of(name: &str, grace: Span, rules: Vec<Rule>) -> Self {
@@ -276,7 +316,15 @@ impl PipelineRules {
                 by_window[window].push(i as u16);
             }
         }
-        PipelineRules { name: name.to_owned(), grace, rules, by_window, timers: BTreeSet::new(), settling: BTreeSet::new() }
+        PipelineRules {
+            name: name.to_owned(),
+            grace,
+            rules,
+            by_window,
+            earlier: Vec::new(),
+            timers: BTreeSet::new(),
+            settling: BTreeSet::new(),
+        }
     }
 
     /// Sets the timer of a track, queues it for settling, drops it if it is over.
@@ -340,6 +388,14 @@ impl Rule {
         });
         Terms { hold: self.hold, no_data }
     }
+}
+
+/// How far a rule looks back.
+fn spans(spec: &RuleSpec) -> impl Iterator<Item = Every> + '_ {
+    spec.vars.iter().filter_map(|v| match v {
+        RuleVar::Previous { span, .. } => Some(*span),
+        _ => None,
+    })
 }
 
 /// A change without its tick and places.

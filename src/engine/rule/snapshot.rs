@@ -9,6 +9,7 @@
 //!
 //! Called by: driver (checkpoint, start).
 
+use super::earlier::EarlierState;
 use super::machine::Seen;
 use super::told::{Move, Told};
 use super::track::Track;
@@ -29,6 +30,8 @@ pub struct RulesSnapshot {
     version: u32,
     unjudged: u64,
     rules: Vec<RuleSnapshot>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<(String, EarlierState)>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -76,7 +79,10 @@ impl Rules {
             }
         }
         rules.sort_by(|a, b| (&a.pipeline, &a.rule).cmp(&(&b.pipeline, &b.rule)));
-        RulesSnapshot { version: VERSION, unjudged: self.unjudged, rules }
+        let kept = self.pipelines.iter().flat_map(|p| p.earlier.iter().flatten().map(|e| (p.name.clone(), e.save())));
+        let mut earlier: Vec<_> = kept.collect();
+        earlier.sort_by(|a, b| a.0.cmp(&b.0));
+        RulesSnapshot { version: VERSION, unjudged: self.unjudged, rules, earlier }
     }
 
     /// State of rules that are as they were goes on; the others start anew, and their open alerts come back as orphans, by
@@ -92,6 +98,10 @@ impl Rules {
             return Err(Unreadable { found: snapshot.version });
         }
         self.unjudged = snapshot.unjudged;
+        for (pipeline, state) in &snapshot.earlier {
+            let windows = self.pipelines.iter_mut().filter(|p| p.name == *pipeline).flat_map(|p| p.earlier.iter_mut().flatten());
+            windows.for_each(|earlier| earlier.take_over(state));
+        }
         let mut orphans = Vec::new();
         for old in snapshot.rules {
             let p = self.pipelines.iter().position(|p| p.name == old.pipeline);

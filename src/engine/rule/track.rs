@@ -208,6 +208,11 @@ impl Track {
         self.kept.last().or(self.base_last.as_ref())
     }
 
+    /// The kept row of the window that begins at `start`.
+    pub fn seen_from(&self, start: Timestamp) -> Option<&Seen> {
+        self.kept.iter().find(|seen| seen.start == start)
+    }
+
     #[cfg(test)]
     pub fn kept(&self) -> usize {
         self.kept.len()

@@ -9,6 +9,7 @@
 //!
 //! Called by: rule/mod.rs (verdicts), alert/title.rs (titles).
 
+use super::earlier::Past;
 use crate::engine::case::CaseEvidence;
 use crate::engine::{AlertChange, FieldValue, Key, Row};
 use crate::geo::AreaId;
@@ -73,6 +74,8 @@ pub struct RowView<'a> {
     pub expected: Option<u32>,
     /// Of an alert on a case.
     pub case: Option<&'a CaseEvidence>,
+    /// Rows before it, where a rule compares with them.
+    pub earlier: Option<Past<'a>>,
     pub facts: &'a dyn KeyFacts,
 }
 
@@ -80,15 +83,16 @@ impl<'a> RowView<'a> {
     pub fn of_row(row: &'a Row, window: &WindowSpec, facts: &'a dyn KeyFacts) -> Self {
         let Row { key, start, end, values, heard, expected, .. } = row;
         let source_tag = window.source_tag;
-        RowView { key, source_tag, start: *start, end: *end, values, heard: *heard, expected: *expected, case: None, facts }
+        let (start, end, heard, expected) = (*start, *end, *heard, *expected);
+        RowView { key, source_tag, start, end, values, heard, expected, case: None, earlier: None, facts }
     }
 
     /// The row that decided a change; of an alert on a case there is no window.
     pub fn of_change(change: &'a AlertChange, window: Option<&WindowSpec>, facts: &'a dyn KeyFacts) -> Self {
         let AlertChange { key, window_start, window_end, values, heard, expected, case, .. } = change;
         let source_tag = window.and_then(|w| w.source_tag);
-        let (start, end, case) = (*window_start, *window_end, case.as_deref());
-        RowView { key, source_tag, start, end, values, heard: *heard, expected: *expected, case, facts }
+        let (start, end, heard, expected, case) = (*window_start, *window_end, *heard, *expected, case.as_deref());
+        RowView { key, source_tag, start, end, values, heard, expected, case, earlier: None, facts }
     }
 
     pub fn value(&self, var: &RuleVar) -> Value<'a> {
@@ -97,6 +101,9 @@ impl<'a> RowView<'a> {
         match var {
             RuleVar::Field(i) => self.values.get(*i).and_then(|v| v.number()).map_or(Value::Unknown, Value::Num),
             RuleVar::Tag(i) => tag(*i).map_or(Value::Unknown, |text| Value::Text(Cow::Borrowed(text))),
+            RuleVar::Previous { field, span } => {
+                self.earlier.map_or(Value::Unknown, |earlier| earlier.value(self.key, self.start, *field, *span))
+            }
             RuleVar::Start => Value::Time(self.start),
             RuleVar::End => Value::Time(self.end),
             RuleVar::Heard => count(self.heard),

@@ -16,8 +16,8 @@ use super::Known;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// Functions that ask the registry.
-pub const ASKING: [&str; 3] = ["target", "pace", "working"];
+/// Functions of rules: those that ask the registry, and `previous` (compile/previous.rs).
+pub const ASKING: [&str; 4] = ["target", "pace", "previous", "working"];
 
 /// How a path reads in the scope of the call.
 pub type Resolve<'r> = dyn Fn(&str) -> Result<(RuleVar, ValueType), Unresolved> + 'r;

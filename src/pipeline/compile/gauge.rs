@@ -131,6 +131,7 @@ impl Compiler<'_> {
             measurement: measurement?,
             alignment: Alignment::new(every, content.zone.1.clone()),
             early: None,
+            fill: false,
             area_tag: position("area"),
             source_tag: position("source"),
             accumulators: Vec::new(),

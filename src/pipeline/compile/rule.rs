@@ -17,6 +17,7 @@ use super::super::yaml::Text;
 use super::super::{RuleLimit, RuleSpec, RuleVar, Template, TemplatePart, Watches, WindowSpec};
 use super::ask::{ASKING, ask};
 use super::case::CaseDraft;
+use super::previous::previous;
 use super::window::is_aggregate;
 use super::{AREA_VARS, Compiler, Known, Version};
 use std::ops::Range;
@@ -118,6 +119,14 @@ impl Scope for RuleScope<'_> {
     fn call(&mut self, name: &str, args: &[Ast], at: &Range<usize>) -> Option<Result<Found, ExprError>> {
         if let Some(asked) = ask(name, args, at, self.known, &|path| self.resolve(path)) {
             return Some(asked.map(|(var, kind)| Found::Slot(self.slot(var), kind)));
+        }
+        if name == "previous" {
+            let asked = if args.first().is_some_and(|a| matches!(&a.kind, Kind::Path(p) if self.is_broken(p))) {
+                Ok(Found::Absent)
+            } else {
+                previous(args, at, self.window).map(|var| Found::Slot(self.slot(var), ValueType::Num))
+            };
+            return Some(asked);
         }
         if !is_aggregate(name) {
             return None;

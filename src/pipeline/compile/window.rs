@@ -17,14 +17,19 @@ use super::super::yaml::Text;
 use super::super::{AccumulatorInput, AccumulatorKind, AggregateRead, FieldSpec, KeySource, Read, WindowInput, WindowSpec};
 use super::event::Role;
 use super::{Compiler, Content, Version};
-use crate::time::{Alignment, Every, Span};
+use crate::time::{Alignment, Every, NANOS_PER_SECOND, Span};
+use jiff::tz::TimeZone;
 use std::ops::Range;
 
 /// Aggregates by name, for suggestions; any p1 to p99 is one too.
-pub const AGGREGATES: [&str; 13] = ["count", "countif", "sum", "mean", "min", "max", "first", "last", "p50", "p75", "p90", "p95", "p99"];
+pub const AGGREGATES: [&str; 15] =
+    ["count", "countif", "sum", "mean", "min", "max", "first", "last", "distinct", "increase", "p50", "p75", "p90", "p95", "p99"];
 
 /// Names that rows have anyway or that rules read.
-const RESERVED: [&str; 7] = ["revision", "state", "heard", "expected", "time", "start", "end"];
+const RESERVED: [&str; 8] = ["revision", "state", "heard", "expected", "approx", "time", "start", "end"];
+
+/// Windows that an event may lie in.
+const MAX_OVERLAP: i64 = 1_000;
 
 /// Whether expressions call an aggregate by this name.
 pub fn is_aggregate(name: &str) -> bool {
@@ -75,6 +80,8 @@ impl Scope for FieldScope<'_, '_> {
             "max" => (AccumulatorKind::Stats, Read::Max),
             "first" => (AccumulatorKind::First, Read::Value),
             "last" => (AccumulatorKind::Last, Read::Value),
+            "distinct" => (AccumulatorKind::Distinct, Read::Distinct),
+            "increase" => (AccumulatorKind::Steps, Read::Increase),
             "avg" | "average" => return refuse(format!("there is no aggregate `{name}`"), Some("mean")),
             "median" => return refuse("there is no aggregate `median`".into(), Some("p50")),
             _ => match quantile(name) {
@@ -154,8 +161,15 @@ impl Compiler<'_> {
             return None;
         }
         let every = yaml.every?;
+        let alignment = self.alignment(yaml, every, &content.zone.1)?;
         let mut version = Version::of("window");
         version.add("measurement", measurement.as_deref()?).add("every", &format!("{every:?}")).add("zone", &content.zone.0);
+        if alignment.is_hopping() {
+            version.add("period", &format!("{:?}", alignment.period()));
+        }
+        if yaml.fill {
+            version.add("fill", "0");
+        }
         version.add("from", &super::sorted_names(&kinds)).add("where", content.filter.as_deref().unwrap_or(""));
         version.add("window where", &filter.as_ref().map(|(_, ast)| ast.to_string()).unwrap_or_default());
         for (tag, key) in tags.iter().zip(&keys) {
@@ -167,8 +181,9 @@ impl Compiler<'_> {
         let position = |tag: &str| tags.iter().position(|t| t == tag);
         let window = WindowSpec {
             measurement: measurement?,
-            alignment: Alignment::new(every, content.zone.1.clone()),
+            alignment,
             early,
+            fill: yaml.fill,
             area_tag: position("area"),
             source_tag: position("source"),
             accumulators: drafts.iter().map(|d| d.kind).collect(),
@@ -181,16 +196,40 @@ impl Compiler<'_> {
         Some((window, inputs))
     }
 
+    /// Windows of `every`, or hopping ones of `period`.
+    fn alignment(&mut self, yaml: &WindowYaml, every: Every, zone: &TimeZone) -> Option<Alignment> {
+        let Some((at, period)) = yaml.period else {
+            return Some(Alignment::new(every, zone.clone()));
+        };
+        let alignment = Alignment::hopping(every, period, zone.clone());
+        let what = if alignment.is_none() && period.nominal() < every.nominal() {
+            "`period` is shorter than `every`: events between two windows would count in none; make it `every` or longer".to_owned()
+        } else if alignment.is_none() {
+            "`period` and `every` must both be fixed (s, m, h), both days or weeks, or both months: write 30d instead of 1mo".to_owned()
+        } else if period.nominal().0 > every.nominal().0 * MAX_OVERLAP {
+            let (period, every) = (period.nominal().0, every.nominal().0);
+            let least = Span::seconds(period / MAX_OVERLAP / NANOS_PER_SECOND + 1);
+            let count = period / every;
+            format!(
+                "each event would lie in {count} windows, at most {MAX_OVERLAP} may be: write `every: {least}` or more, or a shorter `period`"
+            )
+        } else {
+            return alignment;
+        };
+        self.report.add(at, what);
+        None
+    }
+
     /// T6: windows of an hour or more publish early rows.
     fn early(&mut self, yaml: &WindowYaml) -> Option<Span> {
-        let every = yaml.every.map(Every::nominal);
-        match (yaml.early, every) {
-            (Some((at, early)), Some(every)) if early >= every => {
-                self.report.add(at, format!("`early: {early}` is not shorter than the window ({every}): shorten or remove it"));
+        let length = yaml.period.map(|(_, period)| period).or(yaml.every).map(Every::nominal);
+        match (yaml.early, length) {
+            (Some((at, early)), Some(length)) if early >= length => {
+                self.report.add(at, format!("`early: {early}` is not shorter than the window ({length}): shorten or remove it"));
                 None
             }
             (Some((_, early)), _) => Some(early),
-            (None, Some(every)) if every >= Span::hours(1) => Some(Span::minutes(1)),
+            (None, Some(length)) if length >= Span::hours(1) => Some(Span::minutes(1)),
             _ => None,
         }
     }
@@ -307,7 +346,7 @@ impl Compiler<'_> {
             return None;
         }
         let (integer, unit) = match &ast.kind {
-            Kind::Call(name, _) if name == "count" || name == "countif" => (true, String::new()),
+            Kind::Call(name, _) if matches!(name.as_str(), "count" | "countif" | "distinct") => (true, String::new()),
             _ => (false, self.unit_of(&ast, kinds).unwrap_or_default()),
         };
         Some(FieldSpec { name: name?, program, integer, unit })
@@ -348,7 +387,11 @@ impl Compiler<'_> {
         }
         let mut inputs = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            let value = draft.value.as_ref().and_then(|ast| self.aggregated(draft.text, ast, kind, kinds));
+            let value = draft.value.as_ref().and_then(|ast| match draft.kind {
+                // any type of value can differ
+                AccumulatorKind::Distinct => self.event_program(draft.text, ast, kind, kinds, Role::Argument),
+                _ => self.aggregated(draft.text, ast, kind, kinds),
+            });
             let condition = draft.condition.as_ref().and_then(|ast| self.condition(draft.text, ast, kind, kinds, Role::Argument));
             inputs.push(AccumulatorInput { value, condition });
         }
@@ -359,7 +402,7 @@ impl Compiler<'_> {
         let program = self.event_program(text, ast, kind, kinds, Role::Argument)?;
         if !matches!(program.kind(), ValueType::Num | ValueType::Any) {
             let hint = match program.kind() {
-                ValueType::Text => format!(": write double({ast}), or countif({ast} == \"…\")"),
+                ValueType::Text => format!(": write double({ast}), countif({ast} == \"…\") or distinct({ast})"),
                 ValueType::Bool => format!(": write countif({ast})"),
                 _ => String::new(),
             };

@@ -17,10 +17,8 @@ use std::ops::Range;
 /// Functions that every expression has.
 pub const FUNCTIONS: [&str; 9] = ["known", "double", "string", "lower", "replace", "split", "time", "format_time", "duration"];
 
-/// Functions of the design that this version lacks.
-const LATER: [&str; 2] = ["distinct", "previous"];
 /// Functions that only rules have.
-const OF_RULES: [&str; 3] = ["target", "pace", "working"];
+const OF_RULES: [&str; 4] = ["target", "pace", "previous", "working"];
 
 /// What a name stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -342,8 +340,10 @@ impl Compiler<'_> {
             "replace" => "three arguments: text, what to replace, by what",
             "split" => "two arguments: text and separator",
             "time" => "one argument (RFC 3339), or three: text, format, zone",
-            _ if LATER.contains(&name) => return self.error(&at, format!("`{name}` is not available yet")),
-            _ if OF_RULES.contains(&name) => return self.error(&at, format!("`{name}` asks the registry: only alerts can")),
+            _ if OF_RULES.contains(&name) => {
+                let asks = if name == "previous" { "looks at earlier rows" } else { "asks the registry" };
+                return self.error(&at, format!("`{name}` {asks}: only alerts can"));
+            }
             "int" | "uint" => return self.error(&at, format!("`{name}` is not available: all numbers are doubles, write double(x)")),
             "size" | "matches" | "contains" | "startsWith" | "endsWith" => {
                 return self.error(&at, format!("`{name}` is not available: compare with ==, in, lower, replace or split"));

@@ -169,7 +169,7 @@ fn what_is_not_an_expression_of_ours_says_what_to_write() {
         ("s.lower()", 7..8, "functions are not called on values: write `lower(s)`"),
         ("size(s) > 1", 0..4, "`size` is not available: compare with ==, in, lower, replace or split"),
         ("int(s)", 0..3, "`int` is not available: all numbers are doubles, write double(x)"),
-        ("distinct(s)", 0..8, "`distinct` is not available yet"),
+        ("previous(s)", 0..8, "`previous` looks at earlier rows: only alerts can"),
         ("lower(s, t)", 0..5, "`lower` takes one argument, not 2"),
         ("split(t, \";\")", 0..12, "split gives a list: say which part, as in `split(t, \";\")[0]`"),
         ("split(t, \";\")[x]", 14..15, "the index must be a number, as in `split(s, \",\")[0]`"),

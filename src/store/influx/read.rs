@@ -130,6 +130,7 @@ impl Influx {
             let Some(value) = values.remove("_value") else { continue };
             let value = number(value.i64().map(FieldValue::Int))
                 .or(number(value.f64().map(FieldValue::Float)))
+                .or(number(value.bool().map(|b| FieldValue::Int(i64::from(b)))))
                 .or(value.string().map(CellValue::Text));
             let own = |name: &str| !name.starts_with('_') && name != "result" && name != "table";
             let tags = values.into_iter().filter(|(name, _)| own(name)).filter_map(|(name, v)| Some((name, v.string()?)));

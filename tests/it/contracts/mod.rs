@@ -3,11 +3,13 @@
 mod bounds;
 mod cases;
 mod packs;
+mod previous;
 mod recorded_data;
 mod recorded_hour;
 mod results;
 mod rules;
 mod time;
+mod windows;
 
 use crate::support::feed::Sim;
 use crate::support::{self, sets};

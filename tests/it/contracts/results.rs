@@ -220,3 +220,69 @@ fn r6_no_value() {
     let of: Vec<u32> = (0..3).map(|i| sim.lane.collectors[0].counts(0).sources[i].invalid_field).collect();
     assert_eq!(of, [0, 0, 1], "counted for its source");
 }
+
+/// R5: quantiles and distinct counts beyond 1,024 values of a window, key and partition are a sketch's, within 1 % and 2 %; the row says so.
+#[test]
+fn r5_beyond_the_bound_the_row_says_so() {
+    let window = "  - {measurement: q, every: 1m, by: [source], fields: {p50: p50(data.x), p99: p99(data.x), kinds: distinct(data.k)}}\n";
+    let mut sim = Sim::new(setup(&pipeline(window)), 3);
+    // "even": 1,024 values on each of three partitions; "much": 1,025 on one of them, some on another
+    let x = |n: usize| (n * 769 % 1024) as f64 / 103.0 - 2.0;
+    let mut all = Vec::new();
+    for i in 0..3072usize {
+        let data = |n: usize| json!({"x": x(n), "k": format!("k{n}")});
+        sim.event(i % 3, "t.a", "even", s(10), data(i));
+        if i < 1025 {
+            sim.event(1, "t.a", "much", s(11), data(i));
+            sim.event(2, "t.a", "much", s(11), data(i % 100));
+            all.extend([x(i), x(i % 100)]);
+        }
+    }
+    all.sort_by(f64::total_cmp);
+    sim.step(s(12));
+    sim.restart();
+    sim.finish().step(s(20));
+    let [even, much] = &sim.rows[..] else { panic!("{:?}", sim.rows) };
+    assert_eq!((even.approx, much.approx), (false, true));
+    assert_eq!(even.values[2], ioc::engine::FieldValue::Int(3072), "exact on each partition, exact together");
+    let near = |found: ioc::engine::FieldValue, exact: f64, off: f64| {
+        let found = found.number().unwrap();
+        assert!((found - exact).abs() <= exact.abs() * off, "{found} for {exact}");
+    };
+    near(much.values[0], all[1025 - 1], 0.01);
+    near(much.values[1], all[(0.99f64 * 2050.0).ceil() as usize - 1], 0.01);
+    near(much.values[2], 1025.0, 0.02);
+    let mut line = Vec::new();
+    ioc::store::line::LineFormat::new(&sim.setup.pipelines[0].windows[0]).render(much, &mut line);
+    let text = String::from_utf8(line).unwrap();
+    assert!(text.contains(",approx=true,revision=0i,"), "{text}");
+    assert!(ioc::store::line::parse_line(text.trim_end().as_bytes()).is_some());
+}
+
+/// R5: a ratio is that of the sums, over partitions and the events of a window alike.
+#[test]
+fn r5_ratios_keep_numerator_and_denominator() {
+    let window =
+        "  - {measurement: m, every: 1m, by: [source], fields: {rate: countif(data.ok) / count(), each: sum(data.x) / distinct(data.k)}}\n";
+    let mut sim = Sim::new(setup(&pipeline(window)), 2);
+    for (partition, ok, k) in [(0, true, "a"), (1, false, "a"), (1, false, "b"), (1, false, "b")] {
+        sim.event(partition, "t.a", "a", s(10), json!({"ok": ok, "x": 3, "k": k}));
+    }
+    assert_eq!(sim.finish().rows(s(11)), ["m,source=a 0 rate=0.25,each=6.0 final r0"]);
+}
+
+/// R6 and R5: different values of any type, with a condition; the rise of a counter over partitions, resets and disorder.
+#[test]
+fn r6_distinct_and_increase_without_observations() {
+    let window = "  - {measurement: m, every: 1m, by: [source], fields: {n: count(), kinds: distinct(data.k), good: 'distinct(data.k, data.ok)', rise: increase(data.x)}}\n";
+    let mut sim = Sim::new(setup(&pipeline(window)), 2);
+    for (partition, second, x, k, ok) in
+        [(0, 10, 1.0, "a", true), (1, 30, 2.0, "b", false), (0, 20, 5.0, "a", false), (1, 40, 6.0, "c", true)]
+    {
+        sim.event(partition, "t.a", "a", s(second), json!({"x": x, "k": k, "ok": ok}));
+    }
+    sim.event(0, "t.a", "none", s(10), json!({"x": 7}));
+    let rows = sim.finish().rows(s(41));
+    // 1, 5, then a reset: 2, 6
+    assert_eq!(rows, ["m,source=a 0 n=4i,kinds=3i,good=2i,rise=10.0 final r0", "m,source=none 0 n=1i final r0"]);
+}

@@ -87,6 +87,80 @@ alerts:
     title: {vi: Lặng, en: Calm}
 ";
 
+pub const HOPS: &str = "
+pipeline: hops
+sector: test
+from: [t.a]
+out_of_orderness: 2s
+lateness: 20s
+idle_after: 20s
+patience: 30s
+windows:
+  - measurement: hop
+    period: 25s
+    every: 10s
+    by: [area, source]
+    fields: {n: count(), total: sum(data.x), first: first(data.x), rise: last(data.x) - first(data.x), p50: p50(data.x)}
+  - measurement: hop_all
+    period: 2m
+    every: 30s
+    early: 20s
+    fields: {n: count(), high: max(data.x)}
+alerts:
+  - alert: rising
+    on: hop
+    when: rise > 3
+    for: 10s
+    severity: minor
+    title: {vi: Dâng, en: Rising}
+  - alert: more
+    on: hop
+    when: n > previous(n, \"20s\")
+    severity: notice
+    title: {vi: Thêm, en: More}
+  - alert: busy
+    on: hop_all
+    when: n > 5
+    early: true
+    until: n < 3
+    severity: notice
+    title: {vi: Đông, en: Busy}
+";
+
+pub const FILLED: &str = "
+pipeline: filled
+sector: test
+from: [t.a]
+out_of_orderness: 2s
+lateness: 40s
+idle_after: 20s
+patience: 30s
+windows:
+  - measurement: filled
+    every: 30s
+    by: [data.k]
+    fill: 0
+    fields: {n: count(), big: countif(data.x > 5), mean: mean(data.x), who: distinct(source)}
+  - measurement: filled_hop
+    period: 90s
+    every: 1m
+    by: [area]
+    fill: 0
+    fields: {n: count(), kinds: 'distinct(data.k, data.ok)', rise: increase(data.x)}
+  - measurement: filled_hour
+    every: 1h
+    by: [area, source]
+    fill: 0
+    fields: {n: count(), mid: p50(data.x)}
+alerts:
+  - alert: none
+    on: filled
+    when: n < 1
+    for: 30s
+    severity: minor
+    title: {vi: Trống, en: Empty}
+";
+
 pub const SCHEMA: &str = r#"{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "properties": {
   "x": {"type": ["number", "null"], "minimum": -10, "maximum": 10}, "k": {"type": "string"}, "ok": {"type": "boolean"},
   "lon": {"type": "number"}, "lat": {"type": "number"}}}"#;
@@ -99,6 +173,7 @@ pub const AREAS: &str = r#"{"type":"FeatureCollection","features":[
 
 pub fn files<'a>() -> Vec<(&'a str, &'a str)> {
     vec![
+        ("pipelines/hops.yaml", HOPS),
         ("pipelines/quick.yaml", QUICK),
         ("pipelines/slow.yaml", SLOW),
         ("schemas/t.a.json", SCHEMA),
@@ -106,6 +181,12 @@ pub fn files<'a>() -> Vec<(&'a str, &'a str)> {
         ("registry/sources/s.csv", SOURCES),
         ("registry/areas/a.geojson", AREAS),
     ]
+}
+
+/// Windows that have rows without events.
+pub fn filled_setup() -> Arc<Setup> {
+    let rest = files().into_iter().filter(|(path, _)| !path.starts_with("pipelines/"));
+    super::setup(&rest.chain([("pipelines/filled.yaml", FILLED)]).collect::<Vec<_>>())
 }
 
 pub fn laws_setup() -> Arc<Setup> {

@@ -62,6 +62,7 @@ fn row(pipeline: u16, source: &str, end: i64) -> Row {
         state: RowState::Final,
         heard: Some(1),
         expected: None,
+        approx: false,
     }
 }
 
