@@ -212,11 +212,12 @@ fn reason(reason: ChangeReason) -> &'static str {
     }
 }
 
-/// All sources of the registry in force at `at`, and all that were heard, in the order of their ids.
+/// All sources of the registry in force at `at`, and all others of which a pipeline took or refused something, in the order of their ids.
 pub fn sources(setup: &Setup, at: Timestamp, figures: &BTreeMap<String, SourceFigures>) -> Vec<SourceView> {
     let registry = &setup.registry;
     let registered = registry.sources.iter().filter(|s| s.in_force(at)).map(|s| s.id.as_str());
-    let ids: BTreeSet<&str> = registered.chain(figures.keys().map(String::as_str)).collect();
+    let heard = figures.iter().filter(|(_, f)| f.accepted + f.late + f.duplicate + f.rejected > 0);
+    let ids: BTreeSet<&str> = registered.chain(heard.map(|(id, _)| id.as_str())).collect();
     let none = SourceFigures::default();
     ids.into_iter().map(|id| source(setup, id, at, figures.get(id).unwrap_or(&none))).collect()
 }

@@ -64,6 +64,7 @@ export function sourcesByArea(list: readonly SourceView[]): AreaSources[] {
   return out.sort((a, b) => {
     const [x, y] = [badness(a), badness(b)];
     for (let i = 0; i < x.length; i += 1) if (x[i] !== y[i]) return (y[i] ?? 0) - (x[i] ?? 0);
-    return collator.compare(a.name, b.name);
+    // what lies in no area comes last among equals
+    return Number(a.code === null) - Number(b.code === null) || collator.compare(a.name, b.name);
   });
 }

@@ -66,9 +66,9 @@ export class ProvinceMap {
     this.map.keyboard.disableRotation();
     const canvas = this.map.getCanvas();
     canvas.tabIndex = 0;
+    this.map.once('style.load', () => this.addImages());
     this.map.on('load', () => {
       this.loaded = true;
-      this.addImages();
       for (const run of this.waiting.splice(0)) run();
       this.placeLabels();
       this.hooks.ready();
