@@ -507,3 +507,15 @@ fn the_readmes_example_loads_beside_what_is_shipped() {
         panic!("{mistakes}");
     }
 }
+
+#[test]
+fn the_page_has_words_for_what_is_shipped() {
+    let [pipelines, schemas, registry] = ["pipelines", "schemas", "registry"].map(|folder| root().join(folder));
+    let setup = ioc::definitions::Definitions::read(&pipelines, Some(&schemas), Some(&registry)).unwrap().compile(None).unwrap();
+    let words = std::fs::read_to_string(root().join("dashboard/src/i18n/names.ts")).unwrap();
+    let windows = || setup.pipelines.iter().flat_map(|p| &p.windows);
+    let names: BTreeSet<&str> =
+        windows().map(|w| w.measurement.as_str()).chain(windows().flat_map(|w| w.fields.iter().map(|f| f.name.as_str()))).collect();
+    let without = names.into_iter().filter(|name| !words.contains(&format!("\n  {name}: [")));
+    hold(without.map(|name| format!("dashboard/src/i18n/names.ts has no words for {name}")).collect());
+}
