@@ -27,8 +27,8 @@ use crate::pipeline::{Pipeline, Timing, WindowSpec};
 use crate::time::{Span, Timestamp};
 pub(super) use fill::Fill;
 pub(super) use reach::Reach;
-pub(super) use values::digest;
 use std::collections::{BTreeMap, BTreeSet};
+pub(super) use values::digest;
 
 /// Rows that fire at one tick (D7).
 pub const MAX_ROWS: usize = 50_000;
