@@ -161,9 +161,10 @@ impl Ground {
         Ok(Ground { definitions, schemas, registry })
     }
 
-    /// A setup of one pipeline; `sources` (YAML, none if empty) are laid over the registry's. `scenario` names them in messages.
+    /// A setup of one pipeline; `sources` (YAML), if there are any, stand in the place of the registry's: who is not of the story is
+    /// neither expected nor silent in it. `scenario` names them in messages.
     pub fn setup(&self, path: &str, pipeline: &str, scenario: &str, sources: &str) -> Result<Setup, Mistakes> {
-        let registry = if sources.is_empty() { self.registry.clone() } else { Arc::new(self.overlaid(scenario, sources)?) };
+        let registry = if sources.is_empty() { self.registry.clone() } else { Arc::new(self.replaced(scenario, sources)?) };
         let mut wanted = Wanted::default();
         let files = BTreeMap::from([(path.to_owned(), pipeline.to_owned())]);
         let pipelines = compile_pipelines(&files, &self.schemas, &known(&registry, &self.definitions), &mut wanted)
@@ -173,8 +174,9 @@ impl Ground {
         Ok(Setup::new(pipelines, plan, registry, Versions::default(), None))
     }
 
-    fn overlaid(&self, scenario: &str, sources: &str) -> Result<Registry, Mistakes> {
+    fn replaced(&self, scenario: &str, sources: &str) -> Result<Registry, Mistakes> {
         let mut files = RegistryFiles { files: self.definitions.below("registry") };
+        files.files.retain(|path, _| !path.starts_with("sources/"));
         let name = format!("sources/{scenario}");
         files.files.insert(name, sources.to_owned());
         self.registry.with(&files).map_err(|errors| {

@@ -49,7 +49,7 @@ pub struct ScenarioFile {
     pub pipeline: Text,
     pub start: Timestamp,
     pub clock: Clock,
-    /// Sources laid over the registry's: a YAML text whose lines are those of this file; empty where there are none.
+    /// Sources in the place of the registry's: a YAML text whose lines are those of this file; empty where there are none.
     pub sources: String,
     pub tests: Vec<Test>,
 }

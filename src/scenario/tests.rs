@@ -264,7 +264,7 @@ tests:
 
 /// Sources of the file are lines of the registry: heard and expected, and mistakes in them stand at their own lines.
 #[test]
-fn sources_are_laid_over_the_registry() {
+fn sources_stand_in_the_place_of_the_registry_s() {
     let file = |source: &str| {
         format!(
             "{HEAD}registry:\n  sources:\n    - {{id: b, type: t.a, cadence: 1m}}\n    - {source}\ntests:\n  - name: one\n    events: [{{at: +10s, source: a, data: {{x: 1}}}}]\n    expect: {{rows: [{{measurement: m, key: {{source: a}}, heard: 1, expected: 1}}]}}\n"
