@@ -161,4 +161,8 @@ fn christmas_at_311() {
     assert_eq!(quarters, 919.0);
     assert!(nyc.values("request_15m", "created").iter().all(|(_, category, n)| category != "HEATING" || *n == 0.0));
     assert!(nyc.fired("request_burst").iter().all(|c| *c.key.tags[0] != *"HEATING"));
+    // as cases: those that were closed after their due time, and those that never were
+    let overdue = nyc.fired("request_overdue");
+    let ended = nyc.kept.changes.iter().filter(|c| c.to == Condition::Resolved && overdue.iter().any(|o| o.id == c.id)).count();
+    assert_eq!((overdue.len(), ended), (62, 46));
 }
