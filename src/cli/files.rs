@@ -22,6 +22,7 @@ use crate::file_run::{Finished, RunError, Sink, run};
 use crate::ingest::file::FileReader;
 use crate::ingest::mapped::load_map;
 use crate::pipeline::Severity;
+use crate::pipeline::map::Format;
 use crate::store::line::LineFormats;
 use crate::time::{Span, Timestamp};
 use serde::Serialize;
@@ -51,7 +52,8 @@ pub fn run_files(arguments: Arguments) -> Result<(), CliError> {
     std::fs::create_dir_all(&arguments.out).map_err(|source| CliError::io("make", &arguments.out, source))?;
     let readers = arguments.from.iter().map(|f| FileReader::open(f, map.as_ref())).collect::<Result<Vec<_>, _>>()?;
     let total = readers.iter().map(FileReader::total).sum();
-    let mut out = Out::create(&setup, &arguments, total)?;
+    let made = map.as_ref().is_some_and(|m| m.format != Format::Events);
+    let mut out = Out::create(&setup, &arguments, total, made)?;
     out.line_numbers = readers.iter().map(FileReader::line_numbers).collect();
     let finished = run(&setup, readers, arguments.threads, &mut out)?;
     out.finish(&setup, &finished, began)
@@ -83,13 +85,13 @@ fn create(folder: &Path, name: &str) -> Result<BufWriter<File>, CliError> {
 }
 
 impl<'a> Out<'a> {
-    fn create(setup: &Setup, arguments: &'a Arguments, total: Option<u64>) -> Result<Out<'a>, CliError> {
+    fn create(setup: &Setup, arguments: &'a Arguments, total: Option<u64>, made: bool) -> Result<Out<'a>, CliError> {
         let folder = &arguments.out;
         let checkpoints = match &arguments.checkpoints {
             Some(path) => Some(CheckpointThread::start(Checkpoints::open(Disk::Real, path)?)?),
             None => None,
         };
-        let bar = (!arguments.quiet).then(|| progress_bar(total, arguments.map.is_some()));
+        let bar = (!arguments.quiet).then(|| progress_bar(total, made));
         Ok(Out {
             arguments,
             formats: LineFormats::new(&setup.pipelines),

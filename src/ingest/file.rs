@@ -6,12 +6,13 @@
 //! Invariants
 //! 1. Line numbers are 1-based lines of the file as it lies there; lines of white space only are no records but have numbers.
 //! 2. `current` stays until `advance`: who may not take a record yet finds it again.
-//! 3. A mapped file's records keep the line number of their row; broker_time comes from the map or not at all.
+//! 3. A mapped file's records keep the line number of their row; broker_time comes from the map or not at all. With `format: events` it is
+//!    read beside each line, as the file's running maximum, and the line stays as it is.
 //! 4. `offset` grows with every record, in a sorted file too: partials are told apart by it (R1).
 //!
 //! Called by: file_run, driver (demo history).
 
-use crate::pipeline::map::{Emitted, Map};
+use crate::pipeline::map::{Emitted, Format, Map};
 use crate::time::Timestamp;
 use std::fs::File;
 use std::io::{self, Read};
@@ -58,7 +59,8 @@ impl FileReader {
         let size = file.metadata().map_err(open)?.len();
         let input = unpack(path, file).map_err(open)?;
         let rows = match map {
-            None => Rows::Plain(PlainLines::new(input)),
+            None => Rows::Plain(PlainLines::new(input, None)),
+            Some(map) if map.format == Format::Events => Rows::Plain(PlainLines::new(input, map.arrived.as_deref())),
             Some(map) => Rows::Mapped { events: super::mapped::read_events(path, input, map)?, next: 0 },
         };
         let mut reader = FileReader { path: path.to_owned(), size, rows };
@@ -152,19 +154,35 @@ struct PlainLines {
     taken: u64,
     ended: bool,
     has_line: bool,
+    /// What stands before the time at which a line arrived, where lines say so.
+    arrived: Option<memchr::memmem::Finder<'static>>,
+    /// The newest such time.
+    broker_time: Option<Timestamp>,
 }
 
 const BUFFER: usize = 256 << 10;
 
 impl PlainLines {
-    fn new(input: Box<dyn Read + Send>) -> PlainLines {
-        let buffer = vec![0; BUFFER];
-        PlainLines { input, buffer, from: 0, to: 0, next: 0, filled: 0, number: 0, taken: 0, ended: false, has_line: false }
+    fn new(input: Box<dyn Read + Send>, arrived: Option<&[u8]>) -> PlainLines {
+        PlainLines {
+            input,
+            buffer: vec![0; BUFFER],
+            from: 0,
+            to: 0,
+            next: 0,
+            filled: 0,
+            number: 0,
+            taken: 0,
+            ended: false,
+            has_line: false,
+            arrived: arrived.map(|mark| memchr::memmem::Finder::new(mark).into_owned()),
+            broker_time: None,
+        }
     }
 
     #[inline]
     fn current(&self) -> Option<Line<'_>> {
-        self.has_line.then(|| Line { number: self.number, bytes: &self.buffer[self.from..self.to], broker_time: None })
+        self.has_line.then(|| Line { number: self.number, bytes: &self.buffer[self.from..self.to], broker_time: self.broker_time })
     }
 
     /// To the next line that is not white space only.
@@ -191,6 +209,17 @@ impl PlainLines {
         self.taken += (next - from) as u64;
         (self.from, self.to, self.next) = (from, to, next);
         self.has_line = !self.buffer[from..to].iter().all(u8::is_ascii_whitespace);
+        if self.arrived.is_some() {
+            self.arrive();
+        }
+    }
+
+    /// Reads when the line arrived; one that does not say so came with the one before.
+    fn arrive(&mut self) {
+        let line = &self.buffer[self.from..self.to];
+        let after = self.arrived.as_ref().and_then(|mark| Some(&line[mark.find(line)? + mark.needle().len()..]));
+        let text = after.and_then(|text| Some(&text[..memchr::memchr(b'"', text)?]));
+        self.broker_time = text.and_then(Timestamp::parse_rfc3339).max(self.broker_time);
     }
 
     /// Reads more; false at the end, with the last line set if it has no line feed.
@@ -232,7 +261,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &'static [u8]) -> Vec<(u64, String)> {
-        let mut lines = PlainLines::new(Box::new(text));
+        let mut lines = PlainLines::new(Box::new(text), None);
         let mut out = Vec::new();
         loop {
             lines.step().unwrap();
@@ -249,6 +278,19 @@ mod tests {
         assert_eq!(lines(b""), []);
         assert_eq!(lines(b"\n\n"), []);
         assert_eq!(lines(b"a\n  "), [(1, "a".into())]);
+    }
+
+    #[test]
+    fn a_line_says_when_it_arrived() {
+        let text = b"{\"arrived\":\"2026-06-01T00:00:02Z\",\"id\":1}\n{\"arrived\":\"2026-06-01T00:00:0\n{\"arrived\":\"2026-06-01T00:00:01Z\"}\n{\"arrived\":\"2026-06-01T00:00:03.5Z\"";
+        let mut lines = PlainLines::new(Box::new(&text[..]), Some(b"\"arrived\":\""));
+        let mut out = Vec::new();
+        loop {
+            lines.step().unwrap();
+            let Some(line) = lines.current() else { break };
+            out.push(line.broker_time.unwrap().to_string()[17..].to_owned());
+        }
+        assert_eq!(out, ["02Z", "02Z", "02Z", "03.500Z"]);
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub fn read_events(path: &Path, input: Box<dyn Read + Send>, map: &Map) -> Resul
         Format::Csv { delimiter } => taker.csv(input, delimiter)?,
         Format::Ndjson => taker.ndjson(input)?,
         Format::Json => taker.json(input)?,
+        // they pass line by line: ingest::file
+        Format::Events => {}
     }
     let mut events = taker.events;
     match map.sort {

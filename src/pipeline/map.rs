@@ -16,6 +16,13 @@
 //!     data: {level_m: double(row.level)}
 //! ```
 //!
+//! Lines that are CloudEvents already, and say in an extension attribute when they arrived, pass as they are, broken ones too:
+//!
+//! ```yaml
+//! format: events
+//! broker_time: arrived            # name of the attribute
+//! ```
+//!
 //! Owns: the map's keys, and how a row's event is written. map/rows.rs reads rows. Refuses to know: files, partitions, the log.
 //!
 //! Invariants
@@ -49,6 +56,8 @@ pub enum Format {
     Json,
     /// One object a line.
     Ndjson,
+    /// One CloudEvent a line; nothing is changed.
+    Events,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +99,8 @@ pub struct Map {
     pub format: Format,
     pub sort: Option<Sort>,
     pub join: Option<Join>,
+    /// With [`Format::Events`]: the attribute that says when an event arrived, as it stands before its value (`"arrived":"`).
+    pub arrived: Option<Vec<u8>>,
     /// Columns of the row that somebody reads: CSV header names, or JSON paths.
     columns: Vec<String>,
     join_columns: Vec<String>,
@@ -280,9 +291,16 @@ impl<'r> Compiler<'r> {
     }
 
     fn map(mut self, root: &Node) -> Option<Map> {
-        let keys = Keys::open(root, "a map", &["format", "delimiter", "join", "sort", "emit"], &[], self.report)?;
+        let keys = Keys::open(root, "a map", &["format", "delimiter", "join", "sort", "broker_time", "emit"], &[], self.report)?;
         let delimiter = self.delimiter(&keys);
         let format = self.format(&keys, delimiter);
+        if format == Some(Format::Events) {
+            return self.events(&keys);
+        }
+        if keys.get("broker_time").is_some() {
+            self.report
+                .add(keys.place("broker_time"), "`broker_time` stands here with `format: events` only: move it into the events of `emit`");
+        }
         let join = self.join(&keys);
         let sort = keys.text("sort", self.report).and_then(|text| match text.value.as_str() {
             "time" => Some(Sort::Time),
@@ -311,6 +329,7 @@ impl<'r> Compiler<'r> {
             format: format?,
             sort,
             join: join.map(|(_, join)| join),
+            arrived: None,
             columns: self.columns,
             join_columns: self.join_columns.unwrap_or_default(),
             slots: self.slots,
@@ -319,14 +338,33 @@ impl<'r> Compiler<'r> {
         })
     }
 
+    /// A map that passes events as they are.
+    fn events(&mut self, keys: &Keys<'_>) -> Option<Map> {
+        for key in ["join", "sort", "emit"].into_iter().filter(|key| keys.get(key).is_some()) {
+            self.report.add(keys.place(key), format!("`format: events` passes each line as it is: remove `{key}`"));
+        }
+        let help = "the map does not say when an event arrived: write `broker_time: ATTRIBUTE`";
+        let name = keys.required("broker_time", help, self.report)?;
+        if name.value.is_empty() || !name.value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+            let what = format!("`{}` is no attribute of a CloudEvent: lower-case letters and digits only", name.value);
+            self.report.add(name.at, what);
+            return None;
+        }
+        let arrived = Some(format!("\"{}\":\"", name.value).into_bytes());
+        let empty = (Vec::new(), Vec::new(), Vec::new(), JoinTable::default(), Vec::new());
+        let (columns, join_columns, slots, table, emits) = empty;
+        Some(Map { format: Format::Events, sort: None, join: None, arrived, columns, join_columns, slots, table, emits })
+    }
+
     fn format(&mut self, keys: &Keys<'_>, delimiter: Option<u8>) -> Option<Format> {
-        let text = keys.required("format", "the map has no format: write `format: csv`, json or ndjson", self.report)?;
+        let text = keys.required("format", "the map has no format: write `format: csv`, json, ndjson or events", self.report)?;
         let format = match text.value.as_str() {
             "csv" => Format::Csv { delimiter: delimiter.unwrap_or(b',') },
             "json" => Format::Json,
             "ndjson" => Format::Ndjson,
+            "events" => Format::Events,
             other => {
-                let names = ["csv", "json", "ndjson"];
+                let names = ["csv", "json", "ndjson", "events"];
                 self.report.suggest(text.at, format!("`{other}` is no format: write {}", listed(names)), closest(other, names));
                 return None;
             }
