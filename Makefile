@@ -1,7 +1,7 @@
 # One word per task; continuous integration runs the same words (.ci/run).
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help demo demo-kafka test laws test-services test-browser mutants lint bench web ci
+.PHONY: help demo demo-kafka test laws test-services test-browser mutants lint score bench web ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -54,8 +54,13 @@ lint: ## format, clippy, types, shell, docker-compose.yml
 	@$(MAKE) --no-print-directory dashboard/node_modules/.package-lock.json
 	cd dashboard && npm run lint
 	tests/mutants/run --applies
-	shellcheck .ci/needs .ci/run dashboard/e2e/run demo/kafka tests/services/services
+	shellcheck .ci/needs .ci/run bench/score dashboard/e2e/run demo/kafka tests/services/services
 	tests/services/services compose-check
+
+score: ## three seeded days of the simulated province, as fast as it can; what was found is held against what is true
+	@.ci/needs
+	cargo build --release --locked
+	bench/score
 
 bench: ## speed and exactness against the machine's limit; writes docs/benchmarks.md
 	@.ci/needs

@@ -43,6 +43,7 @@ pub mod registry;
 pub mod scenario;
 pub mod server;
 pub mod settings;
+pub mod simulate;
 pub mod store;
 pub mod telemetry;
 pub mod time;

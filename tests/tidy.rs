@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of `src/` in order: one uses only itself and what stands above it.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 21] = [
     "time",
     "event",
     "geo",
@@ -15,6 +15,7 @@ const LAYERS: [&str; 20] = [
     "pipeline",
     "engine",
     "scenario",
+    "simulate",
     "settings",
     "disk",
     "definitions",
@@ -31,7 +32,7 @@ const LAYERS: [&str; 20] = [
 ];
 
 /// Without clock, input, output, threads, chance.
-const PURE: [&str; 7] = ["time", "event", "geo", "registry", "pipeline", "engine", "scenario"];
+const PURE: [&str; 8] = ["time", "event", "geo", "registry", "pipeline", "engine", "scenario", "simulate"];
 /// Single files that are pure though their module is not.
 const PURE_FILES: [&str; 1] = ["src/server/board.rs"];
 /// The one file of a pure module that reads files.

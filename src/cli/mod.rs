@@ -12,6 +12,7 @@ mod demo;
 pub mod files;
 mod rejected;
 mod run;
+mod simulate;
 pub mod test;
 mod tokens;
 
@@ -91,6 +92,8 @@ enum Command {
     /// Records that came too late for every window.
     #[command(subcommand)]
     Late(rejected::LateCommand),
+    /// A seeded province with known faults: to a file, over HTTP, into Kafka; and alerts held against what is true.
+    Simulate(Box<simulate::SimulateArgs>),
     /// Ask the running server whether it is well; exit code 0 if so.
     Health,
 }
@@ -197,6 +200,7 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Token(command) => tokens::token(&settings()?, command).map(|()| 0),
         Command::Rejected(command) => rejected::rejected(&settings()?, command),
         Command::Late(command) => rejected::late(&settings()?, command),
+        Command::Simulate(args) => simulate::simulate(settings, *args),
         Command::Health => run::health(&settings()?),
     }
 }

@@ -64,8 +64,8 @@ fn the_shipped_registry_holds_together() {
     assert!(areas.by_code("660", at("2024-01-01")).is_some_and(|id| !areas.area(id).is_group()));
     assert_eq!(areas.area(areas.by_code("68", now).unwrap()).name, "Tỉnh Lâm Đồng");
 
-    assert_eq!(registry.sources.in_force("traffic.loop", now).count(), 108);
-    assert_eq!(registry.sources.expected("traffic.queue", now).count(), 24);
+    assert_eq!(registry.sources.in_force("traffic.loop", now).count(), 108 + 216);
+    assert_eq!(registry.sources.expected("traffic.queue", now).count(), 24 + 108);
     let loop_1 = registry.sources.get("L000", now).unwrap();
     assert_eq!((loop_1.cadence, loop_1.sector.as_deref()), (Some(Span::seconds(30)), Some("traffic")));
     assert_eq!(loop_1.attribute("lane"), Some(&Attribute::Text("e0_4-1_4_0".to_string())));

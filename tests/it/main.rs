@@ -9,4 +9,5 @@ mod redrive;
 mod scenarios;
 #[cfg(feature = "services")]
 mod services;
+mod simulated;
 mod support;
