@@ -9,10 +9,12 @@
 
 mod check;
 mod demo;
+pub mod doctor;
 pub mod files;
 mod rejected;
 mod run;
 mod simulate;
+pub mod tail;
 pub mod test;
 mod tokens;
 
@@ -94,6 +96,10 @@ enum Command {
     Late(rejected::LateCommand),
     /// A seeded province with known faults: to a file, over HTTP, into Kafka; and alerts held against what is true.
     Simulate(Box<simulate::SimulateArgs>),
+    /// Live alerts in this terminal.
+    Tail(tail::TailArgs),
+    /// Look at versions, files, disk, clock, port, log and store, and say the next step; exit code 1 if something fails.
+    Doctor,
     /// Ask the running server whether it is well; exit code 0 if so.
     Health,
 }
@@ -201,6 +207,8 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Rejected(command) => rejected::rejected(&settings()?, command),
         Command::Late(command) => rejected::late(&settings()?, command),
         Command::Simulate(args) => simulate::simulate(settings, *args),
+        Command::Tail(args) => tail::tail(&settings()?, args),
+        Command::Doctor => doctor::doctor(&settings()?),
         Command::Health => run::health(&settings()?),
     }
 }

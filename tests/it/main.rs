@@ -11,3 +11,4 @@ mod scenarios;
 mod services;
 mod simulated;
 mod support;
+mod terminal;
