@@ -56,6 +56,7 @@ const MEASUREMENTS: Record<string, [vi: string, en: string]> = {
   rain_day: ['Mưa ngày', 'Rain, day'],
   air_quality: ['Không khí', 'Air'],
   device_up: ['Thiết bị trực tuyến', 'Devices online'],
+  device_area: ['Thiết bị theo địa bàn', 'Devices by area'],
   service_calls: ['Trục dịch vụ', 'Service bus'],
   field_report_flow: ['Phản ánh: lượng xử lý', 'Field reports: flow'],
   field_report_open: ['Phản ánh đang mở', 'Field reports, open'],

@@ -16,12 +16,18 @@ const UNITS: &[(&str, &str)] = &[
     ("air_quality.pm10", "ug/m3"),
     ("air_quality.pm25", "ug/m3"),
     ("field_report_open.oldest_h", "h"),
+    ("rain_1h.mm", "mm"),
+    ("rain_day.mm", "mm"),
     ("service_calls.p95_ms", "ms"),
+    ("traffic_area.speed", "km/h"),
     ("traffic_loop.occupancy", "%"),
     ("traffic_loop.speed", "km/h"),
     ("traffic_queue.halting", "s"),
     ("traffic_queue.queue", "m"),
     ("traffic_travel.travel", "s"),
+    ("water_level.high", "m"),
+    ("water_level.level", "m"),
+    ("water_rise.rise", "m"),
 ];
 
 #[test]
