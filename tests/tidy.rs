@@ -497,7 +497,7 @@ fn the_readmes_example_loads_beside_what_is_shipped() {
     let examples = example_files();
     assert_eq!(
         examples.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
-        ["registry/sources/gauges.csv", "pipelines/water_level.yaml"]
+        ["registry/sources/reservoirs.csv", "pipelines/reservoir.yaml"]
     );
     for (path, body) in examples {
         fs::write(folder.path().join(path), body).unwrap();
