@@ -184,6 +184,20 @@ try {
     assert.deepEqual(words, [], `${theme}: axe finds nothing`);
   }
 
+  begin('the sources page: g s shows who is heard, worst first; Escape returns to the map');
+  await page.keyboard.press('Escape');
+  await page.locator(id('detail')).waitFor({ state: 'detached' });
+  await page.keyboard.press('g');
+  await page.keyboard.press('s');
+  await page.locator(`${id('sources-table')} button`).first().click();
+  await page.locator(`${id('sources-table')} tr[data-source]`).first().waitFor();
+  assert.match(page.url(), /view=sources/);
+  await shot('8-sources');
+  const sources = await page.evaluate(() => window.axe.run(document));
+  assert.deepEqual(sources.violations.map((v) => `${v.id}: ${v.nodes[0]?.html}`), [], 'axe finds nothing on the sources page');
+  await page.keyboard.press('Escape');
+  await page.locator(id('map')).waitFor();
+
   begin('without WebGL2 the table takes the place of the map');
   const plain = await open();
   await plain.page.addInitScript(() => {

@@ -73,7 +73,7 @@ function Table({ areas }: { areas: AreaSources[] }) {
     open.value = next;
   };
   return (
-    <div class="table-frame" tabIndex={0} role="region" aria-label={t('sources.title')}>
+    <div class="table-frame" tabIndex={0} role="group" aria-label={t('sources.area')}>
       <table class="values" data-testid="sources-table">
         <thead><tr><th scope="col">{t('sources.area')}</th>{COLUMNS.map((c) => <th key={c} scope="col" class="number">{t(c)}</th>)}</tr></thead>
         {areas.map((a) => {
