@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod files;
 mod rejected;
 mod run;
+pub mod schema;
 mod simulate;
 pub mod tail;
 pub mod test;
@@ -96,6 +97,8 @@ enum Command {
     Late(rejected::LateCommand),
     /// A seeded province with known faults: to a file, over HTTP, into Kafka; and alerts held against what is true.
     Simulate(Box<simulate::SimulateArgs>),
+    /// A JSON Schema of a kind of file, for editors.
+    Schema(schema::SchemaArgs),
     /// Live alerts in this terminal.
     Tail(tail::TailArgs),
     /// Look at versions, files, disk, clock, port, log and store, and say the next step; exit code 1 if something fails.
@@ -207,6 +210,7 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Rejected(command) => rejected::rejected(&settings()?, command),
         Command::Late(command) => rejected::late(&settings()?, command),
         Command::Simulate(args) => simulate::simulate(settings, *args),
+        Command::Schema(args) => schema::schema(&args).map(|()| 0),
         Command::Tail(args) => tail::tail(&settings()?, args),
         Command::Doctor => doctor::doctor(&settings()?),
         Command::Health => run::health(&settings()?),

@@ -3,6 +3,8 @@
 
 mod contracts;
 mod crash;
+mod editor;
+mod integrator;
 mod laws;
 mod laws_fill;
 mod redrive;
