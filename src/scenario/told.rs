@@ -62,7 +62,7 @@ pub(super) fn value(value: FieldValue) -> String {
     }
 }
 
-pub(super) fn field<'r>(row: &'r Row, window: &WindowSpec, name: &str) -> FieldValue {
+pub(super) fn field(row: &Row, window: &WindowSpec, name: &str) -> FieldValue {
     let at = window.fields.iter().position(|f| f.name == name);
     at.and_then(|i| row.values.get(i)).copied().unwrap_or(FieldValue::Absent)
 }
