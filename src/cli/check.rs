@@ -94,7 +94,8 @@ fn scenarios(settings: &Settings, ground: &Ground, lines: &mut Vec<String>) -> R
     Ok(found)
 }
 
-fn untested(setup: &Setup, scenarios: &BTreeMap<String, Option<ScenarioFile>>) -> Vec<String> {
+/// What `--strict` refuses: scenario files by the pipeline that they name.
+pub fn untested(setup: &Setup, scenarios: &BTreeMap<String, Option<ScenarioFile>>) -> Vec<String> {
     let mut lines = Vec::new();
     for pipeline in &setup.pipelines {
         let file = &pipeline.file;

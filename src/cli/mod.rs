@@ -7,7 +7,7 @@
 //!
 //! Called by: main.
 
-mod check;
+pub mod check;
 mod demo;
 pub mod doctor;
 pub mod files;

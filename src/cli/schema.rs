@@ -9,6 +9,7 @@
 
 use super::CliError;
 use clap::Args;
+use std::io::Write;
 
 /// Kind, where such files lie, JSON Schema 2020-12.
 pub const KINDS: [(&str, &str, &str); 9] = [
@@ -30,14 +31,16 @@ pub struct SchemaArgs {
 }
 
 pub fn schema(args: &SchemaArgs) -> Result<(), CliError> {
+    // a reader that has seen enough (`| head`) is no failure
+    let show = |text: &str| drop(std::io::stdout().write_all(text.as_bytes()));
     let Some(kind) = &args.kind else {
-        KINDS.iter().for_each(|(kind, files, _)| println!("{kind:<20} {files}"));
+        show(&KINDS.iter().map(|(kind, files, _)| format!("{kind:<20} {files}\n")).collect::<String>());
         return Ok(());
     };
     let found = KINDS.iter().find(|(name, ..)| name == kind).ok_or_else(|| {
         let names: Vec<&str> = KINDS.iter().map(|(name, ..)| *name).collect();
         CliError::Usage(format!("no file is of the kind {kind:?}: write {}", names.join(", ")))
     })?;
-    print!("{}", found.2);
+    show(found.2);
     Ok(())
 }

@@ -82,6 +82,7 @@ fn run_all(settings: &Settings, files: &[PathBuf]) -> Result<i32, CliError> {
     }
     let began = wall_clock();
     let ground = Ground::new(Definitions::read_ground(&settings.schemas, &settings.registry)?).map_err(CliError::Mistakes)?;
+    let ready = wall_clock();
     let (mut tests, mut failed, mut mistakes) = (0, 0, 0);
     for path in &files {
         match run_file(&ground, path)? {
@@ -96,8 +97,16 @@ fn run_all(settings: &Settings, files: &[PathBuf]) -> Result<i32, CliError> {
             }
         }
     }
-    let took = wall_clock() - began;
-    println!("{tests} tests in {} files: {} passed, {failed} failed, {} ms", files.len(), tests - failed, took.millis());
+    let (read, ran) = (ready - began, wall_clock() - ready);
+    let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    println!(
+        "{} in {}: {} passed, {failed} failed; {} ms, and {} ms to read schemas and registry",
+        count(tests, "test"),
+        count(files.len(), "file"),
+        tests - failed,
+        ran.millis(),
+        read.millis()
+    );
     if mistakes > 0 {
         eprintln!("{mistakes} {} in scenario files.", if mistakes == 1 { "mistake" } else { "mistakes" });
     }
