@@ -240,6 +240,44 @@ export type TrendPoint = { start: number,
 value: number | null, state: RowState, revision: number, };
 
 /**
+ * `GET /api/v1/cases?case=&subject=&state=&open=&overdue=&due_soon=&area=&limit=&after=`: cases as of a tick, by due time.
+ */
+export type CasesPage = { 
+/**
+ * Tick time.
+ */
+time: number, 
+/**
+ * All that were asked for, on whatever page.
+ */
+total: number, cases: Array<CaseView>, 
+/**
+ * `after` of the next page; `null`: this is the last.
+ */
+next: string | null, };
+
+/**
+ * One case as it stands.
+ */
+export type CaseView = { 
+/**
+ * "field_report"
+ */
+case: string, subject: string, pipeline: string, sector: string, state: string, open: boolean, 
+/**
+ * Of its newest event that has one.
+ */
+area: AreaRef | null, created: number, 
+/**
+ * Time of the event that decided the state.
+ */
+since: number, due: number | null, overdue: boolean, due_soon: boolean, 
+/**
+ * What its pipeline reads of that event: "data.category", as texts.
+ */
+values: { [key in string]: string }, };
+
+/**
  * `POST /api/v1/alerts/{id}/acknowledge`. 200 with the alert once the act is durable; 409 with the alert as it is now if `version` is old.
  */
 export type AcknowledgeRequest = { version: number, 

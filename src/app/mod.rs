@@ -29,6 +29,7 @@ use crate::ingest::log::{Log, Retention};
 use crate::ingest::reader::{Kind, Opening, Reader};
 use crate::journal::{Journal, Note};
 use crate::server::auth::Access;
+use crate::server::cases::CaseShelf;
 use crate::server::hub::{Hub, HubLimits, new_building};
 use crate::server::views::{Views, catalog};
 use crate::server::wire::{Catalog, DemoStep, Text, TickView};
@@ -39,7 +40,7 @@ use crate::store::rejected::RejectedStore;
 use crate::store::spool::Spool;
 use crate::store::{Store, drain};
 use crate::telemetry::Telemetry;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 use anyhow::{Context, bail};
 use redrive::{Desk, Way};
 use std::collections::BTreeMap;
@@ -116,13 +117,14 @@ impl App {
         let _ = telemetry.store.set(store.clone());
         let _ = telemetry.hub.set(hub.clone());
         let alerts = Arc::new(AlertShelf::default());
+        let cases = Arc::new(CaseShelf::new(setup.clone()));
         let (actions, requests) = mpsc::channel(256);
         let views = Arc::new(Views::new(setup.clone()));
         let (judged, verdicts) = watch::channel(0);
         let desk = Desk { data: settings.data.clone(), way: way(&settings, &doors, &logs), judged: verdicts };
         let place = Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() };
         let catalog = Catalog { demo: options.demo.clone(), ..catalog(&setup, &definitions, place, "Asia/Ho_Chi_Minh") };
-        let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, &alerts, actions, (&doors, desk), &telemetry)?;
+        let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, &alerts, &cases, actions, (&doors, desk), &telemetry)?;
         let (shutdown, stopped) = oneshot::channel();
         let server = tokio::spawn(crate::server::serve(listener, parts, async {
             let _ = stopped.await;
@@ -144,6 +146,7 @@ impl App {
             hub: hub.clone(),
             telemetry: telemetry.clone(),
             alerts,
+            cases,
             views,
             requests,
             judged,
@@ -268,6 +271,7 @@ fn server_parts(
     hub: &Hub,
     store: &Arc<Store>,
     alerts: &Arc<AlertShelf>,
+    cases: &Arc<CaseShelf>,
     actions: mpsc::Sender<ActionRequest>,
     (doors, desk): (&Doors, Desk),
     telemetry: &Arc<Telemetry>,
@@ -285,6 +289,7 @@ fn server_parts(
         province: Arc::new(parts::Land::new(setup, catalog, wall_clock())?),
         trends: Arc::new(parts::Trends(store.clone())),
         sources: Arc::new(parts::SourceList { setup: setup.clone(), telemetry: telemetry.clone() }),
+        cases: cases.clone(),
         history: Arc::new(parts::History { alerts: alerts.clone(), views: Views::new(setup.clone()) }),
         actions,
         door: Arc::new(doors.clone()) as Arc<dyn EventDoor>,
@@ -306,6 +311,7 @@ struct Engine {
     hub: Hub,
     telemetry: Arc<Telemetry>,
     alerts: Arc<AlertShelf>,
+    cases: Arc<CaseShelf>,
     views: Arc<Views>,
     requests: mpsc::Receiver<ActionRequest>,
     /// Moved whenever verdicts on records that were driven again are kept.
@@ -427,6 +433,7 @@ impl Engine {
         for alert in alerts {
             self.alerts.put(alert);
         }
+        self.cases.fill(start.lane.core.time().unwrap_or(Timestamp(0)), start.lane.core.cases().all());
         let _ = self.runtime.block_on(self.hub.publish(Arc::new(tick)));
     }
 
@@ -453,6 +460,7 @@ impl Engine {
             hub: self.hub,
             runtime: self.runtime,
             alerts: self.alerts,
+            cases: self.cases,
             counters: self.telemetry.gate.clone(),
         };
         let (out, ticks) = sync_channel::<Outgoing>(QUEUE);

@@ -13,10 +13,12 @@
 use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpoints, Written};
 use crate::engine::Row;
 use crate::engine::alert::Alert;
+use crate::engine::case::book::CaseUpdate;
 use crate::engine::collect::Refused;
 use crate::ingest::PartitionName;
 use crate::journal::{Journal, JournalEntry};
 use crate::server::board::BoardTick;
+use crate::server::cases::CaseShelf;
 use crate::server::hub::Hub;
 use crate::server::scope::HealthInput;
 use crate::server::views::Views;
@@ -49,6 +51,8 @@ pub struct Outgoing {
     pub rows: Vec<Row>,
     /// Each alert after each change, in order.
     pub alerts: Vec<Alert>,
+    /// Cases that changed.
+    pub cases: Vec<CaseUpdate>,
     pub rejected: Vec<(PartitionName, Refused)>,
     pub late: Vec<LateOf>,
     /// Verdicts on records that were driven again.
@@ -98,6 +102,7 @@ pub struct Gate {
     pub runtime: tokio::runtime::Handle,
     /// Newest state of each alert held, for the detail of the page.
     pub alerts: Arc<AlertShelf>,
+    pub cases: Arc<CaseShelf>,
     pub counters: Arc<GateCounters>,
     pub keeping: Keeping,
 }
@@ -316,6 +321,7 @@ impl Gate {
         for alert in tick.alerts.drain(..) {
             self.alerts.put(alert);
         }
+        self.cases.put(entry.tick.time, std::mem::take(&mut tick.cases));
         // the hub is gone only when the server stops
         let _ = self.runtime.block_on(self.hub.publish(Arc::new(board)));
         for waiting in tick.answers.drain(..) {

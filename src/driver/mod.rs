@@ -328,6 +328,7 @@ impl Driver {
             entry,
             rows: effects.rows,
             alerts: effects.alerts,
+            cases: self.lane.core.take_case_updates(),
             rejected,
             late,
             redriven,

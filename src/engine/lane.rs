@@ -10,7 +10,7 @@
 //! Called by: driver, files, scenario, tests.
 
 use super::alert::{Alert, AlertBook, Applied, Label};
-use super::case::book::Cases;
+use super::case::book::{CaseUpdate, Cases};
 use super::collect::{Collector, Late, PartitionOutput, Record, Refused};
 use super::counts::PartCounts;
 use super::merge::Merger;
@@ -87,6 +87,11 @@ impl Core {
 
     pub fn cases(&self) -> &Cases {
         &self.cases
+    }
+
+    /// See [`Cases::take_updates`].
+    pub fn take_case_updates(&mut self) -> Vec<CaseUpdate> {
+        self.cases.take_updates()
     }
 
     /// Rows wait for the next tick.

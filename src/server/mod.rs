@@ -15,6 +15,7 @@
 pub mod api;
 pub mod auth;
 pub mod board;
+pub mod cases;
 pub mod hub;
 mod page;
 mod parts;

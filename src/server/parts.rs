@@ -10,6 +10,7 @@
 
 use crate::engine::{Act, AlertId};
 use crate::server::auth::Access;
+use crate::server::cases::CaseShelf;
 use crate::server::hub::Hub;
 use crate::server::scope::ScopeTree;
 use crate::server::wire::{AlertDetail, AlertView, Catalog, SourceView, TrendPoint};
@@ -33,6 +34,7 @@ pub struct ServerParts {
     pub province: Arc<dyn Province>,
     pub trends: Arc<dyn TrendSource>,
     pub history: Arc<dyn AlertHistory>,
+    pub cases: Arc<CaseShelf>,
     pub sources: Arc<dyn SourceBook>,
     pub actions: ActionSink,
     pub door: Arc<dyn EventDoor>,

@@ -33,6 +33,18 @@ pub struct Cases {
     pub(super) pipes: Vec<PipeCases>,
     /// Working time that was asked of years that the calendar does not know.
     pub(super) gaps: Gaps,
+    /// What the last tick changed.
+    updates: Vec<CaseUpdate>,
+}
+
+/// A case as a tick leaves it.
+#[derive(Clone, Debug)]
+pub struct CaseUpdate {
+    pub pipeline: u16,
+    pub case: u16,
+    pub subject: Arc<str>,
+    /// `None`: it was let go.
+    pub now: Option<Arc<Case>>,
 }
 
 /// One pipeline.
@@ -79,7 +91,7 @@ impl Cases {
                 settled: Timestamp::MIN,
             }
         };
-        Cases { pipes: pipelines.iter().map(pipe).collect(), gaps: Gaps::default() }
+        Cases { pipes: pipelines.iter().map(pipe).collect(), ..Cases::default() }
     }
 
     /// All cases, by pipeline, kind and subject.
@@ -121,6 +133,7 @@ impl Cases {
 
     /// Takes the partitions' events and adds the rows of gauges that this tick publishes; all rows are in order again afterwards.
     pub fn rows(&mut self, setup: &Setup, tick: &Tick, outputs: &mut [PartitionOutput], merger: &mut Merger, rows: &mut Vec<Row>) {
+        self.updates.clear();
         let before = rows.len();
         for (p, (pipe, pipeline)) in self.pipes.iter_mut().zip(&setup.pipelines).enumerate() {
             if pipe.kinds.is_empty() {
@@ -139,7 +152,7 @@ impl Cases {
                     merged.frontier = merged.frontier.min(waits - Span(1));
                 }
             }
-            pipe.settle(pipeline, &setup.registry, merged.settled);
+            pipe.settle((p, pipeline), &setup.registry, merged.settled, &mut self.updates);
         }
         if rows.len() > before {
             rows.sort_by(|a, b| {
@@ -160,11 +173,35 @@ impl Cases {
                 for subject in subjects {
                     let judge = Judge { setup, pipeline: p, spec: pipeline, case: c, tick };
                     kind.judge(&judge, &subject, &mut self.gaps, &mut changes);
+                    let now = kind.cases.get(&subject).cloned();
+                    self.updates.push(CaseUpdate { pipeline: p as u16, case: c as u16, subject, now });
                 }
             }
         }
         changes.sort_by(|a, b| (a.at, a.pipeline, a.rule).cmp(&(b.at, b.pipeline, b.rule)).then_with(|| a.key.cmp(&b.key)));
         out.append(&mut changes);
+    }
+
+    /// What the last tick changed, for whoever shows cases; in the order in which it is to be put.
+    pub fn take_updates(&mut self) -> Vec<CaseUpdate> {
+        std::mem::take(&mut self.updates)
+    }
+
+    /// All cases, as updates of nothing.
+    pub fn all(&self) -> Vec<CaseUpdate> {
+        let mut all = Vec::with_capacity(self.len());
+        for (p, pipe) in self.pipes.iter().enumerate() {
+            for (c, kind) in pipe.kinds.iter().enumerate() {
+                let update = |(subject, case): (&Arc<str>, &Arc<Case>)| CaseUpdate {
+                    pipeline: p as u16,
+                    case: c as u16,
+                    subject: subject.clone(),
+                    now: Some(case.clone()),
+                };
+                all.extend(kind.cases.iter().map(update));
+            }
+        }
+        all
     }
 
     /// The earliest tick time, after `now`, at which an empty tick would do something.
@@ -243,7 +280,7 @@ impl PipeCases {
     }
 
     /// Lets go of what no row can be changed by any more.
-    fn settle(&mut self, pipeline: &Pipeline, registry: &Registry, settled: Timestamp) {
+    fn settle(&mut self, (p, pipeline): (usize, &Pipeline), registry: &Registry, settled: Timestamp, updates: &mut Vec<CaseUpdate>) {
         self.settled = settled;
         for (c, kind) in self.kinds.iter_mut().enumerate() {
             let mut gauges: Vec<_> = self.gauges.iter_mut().filter(|g| g.case == c).collect();
@@ -264,6 +301,7 @@ impl PipeCases {
                     let after = keys(gauge, case);
                     gauge.members_moved(&subject, before, &after);
                 }
+                updates.push(CaseUpdate { pipeline: p as u16, case: c as u16, subject, now: Some(case.clone()) });
             }
             gauges.iter_mut().for_each(|g| g.settle(settled));
         }

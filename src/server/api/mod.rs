@@ -11,6 +11,7 @@
 
 pub mod act;
 pub mod caller;
+pub mod cases;
 pub mod events;
 pub mod headers;
 pub mod probe;
@@ -62,6 +63,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/areas", get(read::areas))
         .route("/trend", get(trend::trend))
         .route("/sources", get(sources::sources))
+        .route("/cases", get(cases::cases))
         .route("/alerts", get(read::alerts))
         .route("/alerts/{id}", get(read::alert))
         .route("/alerts/{id}/acknowledge", post(act::acknowledge))

@@ -1,7 +1,9 @@
 //! A small province with everything the server asks for, and requests to it without a network.
 
+use crate::definitions::Definitions;
 use crate::server::auth::tokens::{NewToken, create};
 use crate::server::auth::{Access, WallClock};
+use crate::server::cases::CaseShelf;
 use crate::server::hub::{Hub, HubLimits};
 use crate::server::scope::ScopeTree;
 use crate::server::wire::*;
@@ -165,6 +167,7 @@ pub struct World {
     pub now: Arc<AtomicI64>,
     pub tree: Tree,
     pub store: Arc<Store>,
+    pub cases: Arc<CaseShelf>,
     pub settings: ServerSettings,
     pub actions: mpsc::Receiver<ActionRequest>,
     actions_in: ActionSink,
@@ -196,6 +199,7 @@ impl World {
             now: Arc::new(AtomicI64::new(1_700_000_000_000)),
             tree,
             store: Arc::default(),
+            cases: Arc::new(CaseShelf::new(Arc::new(Definitions::default().compile(None).unwrap()))),
             settings: ServerSettings::default(),
             actions,
             actions_in,
@@ -224,6 +228,7 @@ impl World {
             province: Arc::new(self.tree.clone()),
             trends: self.store.clone(),
             history: self.store.clone(),
+            cases: self.cases.clone(),
             sources: self.store.clone(),
             actions: self.actions_in.clone(),
             door: self.store.clone(),

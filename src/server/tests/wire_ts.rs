@@ -59,6 +59,8 @@ fn generated() -> String {
         Limit,
         Trend,
         TrendPoint,
+        CasesPage,
+        CaseView,
         AcknowledgeRequest,
         AlertDetail,
         SourcesNow,

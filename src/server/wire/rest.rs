@@ -188,6 +188,44 @@ pub struct SourceView {
     pub clock_offset_ms: Option<i64>,
 }
 
+/// `GET /api/v1/cases?case=&subject=&state=&open=&overdue=&due_soon=&area=&limit=&after=`: cases as of a tick, by due time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct CasesPage {
+    /// Tick time.
+    #[ts(type = "number")]
+    pub time: i64,
+    /// All that were asked for, on whatever page.
+    pub total: u32,
+    pub cases: Vec<CaseView>,
+    /// `after` of the next page; `null`: this is the last.
+    pub next: Option<String>,
+}
+
+/// One case as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct CaseView {
+    /// "field_report"
+    pub case: String,
+    pub subject: String,
+    pub pipeline: String,
+    pub sector: String,
+    pub state: String,
+    pub open: bool,
+    /// Of its newest event that has one.
+    pub area: Option<AreaRef>,
+    #[ts(type = "number")]
+    pub created: i64,
+    /// Time of the event that decided the state.
+    #[ts(type = "number")]
+    pub since: i64,
+    #[ts(type = "number | null")]
+    pub due: Option<i64>,
+    pub overdue: bool,
+    pub due_soon: bool,
+    /// What its pipeline reads of that event: "data.category", as texts.
+    pub values: BTreeMap<String, String>,
+}
+
 /// Any refusal of the REST interface: what, where, and the next step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct Problem {

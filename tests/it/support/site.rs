@@ -241,6 +241,7 @@ impl Site {
             hub,
             runtime: self.runtime.handle().clone(),
             alerts: Arc::new(AlertShelf::default()),
+            cases: Arc::new(ioc::server::cases::CaseShelf::new(setup.clone())),
             counters: telemetry.gate.clone(),
         };
         let (out, ticks) = sync_channel(QUEUE);
