@@ -2,7 +2,7 @@
 
 use ioc::definitions::Definitions;
 use ioc::engine::setup::Setup;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 fn shipped() -> Setup {
@@ -64,4 +64,50 @@ fn reports_and_registry_know_the_same_indicators() {
     of_schema.sort_unstable();
     of_registry.sort_unstable();
     assert_eq!(of_schema, of_registry);
+}
+
+/// `name` of `key: name` in the shipped pipelines, flow style too.
+fn declared(key: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let names = files.filter(|p| !p.to_string_lossy().ends_with(".test.yaml")).flat_map(|p| {
+        let text = std::fs::read_to_string(p).unwrap();
+        let mark = format!("{key}: ");
+        let after = text.split(&mark).skip(1).map(|rest| rest.split([',', '\n', '}', ' ']).next().unwrap().to_owned());
+        after.collect::<Vec<_>>()
+    });
+    names.collect()
+}
+
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// The table of docs/coverage.md names only what is there, and counts right.
+#[test]
+fn what_is_said_to_be_watched_is_watched() {
+    let read = |path: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (measurements, alerts) = (declared("measurement"), declared("alert"));
+    let registry = read("registry/indicators.yaml");
+    let indicators: BTreeSet<&str> = registry.lines().filter_map(|l| l.trim().strip_prefix("- code: ")).collect();
+    let (mut rows, mut without) = (0, 0);
+    let table = read("docs/coverage.md");
+    for line in table.lines().filter(|l| l.starts_with("| ") && l.as_bytes()[2].is_ascii_digit()) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, _, _, measurement, rule, scenario, state, _] = cells[..] else { panic!("{line}") };
+        rows += 1;
+        for name in quoted(measurement) {
+            assert!(measurements.contains(name) || indicators.contains(name), "no measurement or indicator {name}: {line}");
+        }
+        quoted(rule).for_each(|name| assert!(alerts.contains(name), "no alert {name}: {line}"));
+        for name in quoted(scenario) {
+            let tests = read(&format!("pipelines/{name}.test.yaml"));
+            assert!(quoted(rule).any(|alert| tests.contains(&format!("alert: {alert}"))), "{name} shows none of the rules: {line}");
+        }
+        without += u32::from(state.starts_with("no"));
+        assert_eq!(state.starts_with("no"), quoted(measurement).next().is_none(), "{line}");
+    }
+    assert_eq!(rows, 44);
+    assert!(table.contains(&format!("{} of the 44 have figures; {without} have none.", 44 - without)));
+    assert!(44 - without >= 35);
 }
