@@ -61,10 +61,13 @@ struct GaugeState {
     last: Option<Timestamp>,
     quiet: bool,
     latest: Timestamp,
-    windows: Vec<(Timestamp, RowState, Vec<(Key, Published)>)>,
+    windows: Vec<FiredState>,
     dirty: Vec<(Timestamp, Key)>,
     waits: Option<Timestamp>,
 }
+
+/// End, state, rows.
+type FiredState = (Timestamp, RowState, Vec<(Key, Published)>);
 
 impl Cases {
     pub fn save(&self, setup: &Setup) -> CasesState {
@@ -165,7 +168,7 @@ impl Cases {
             match old.iter().find(same) {
                 Some(state) => {
                     (gauge.last, gauge.quiet, gauge.latest, gauge.waits) = (state.last, state.quiet, state.latest, state.waits);
-                    let fired = |(end, state, rows): &(Timestamp, RowState, Vec<(Key, Published)>)| {
+                    let fired = |(end, state, rows): &FiredState| {
                         let rows = rows.iter().map(|(key, published)| (Arc::new(key.clone()), *published)).collect();
                         (*end, Fired { state: *state, rows })
                     };
