@@ -11,7 +11,7 @@
 use crate::engine::setup::{Setup, Versions};
 use crate::event::decode::{DecodePlan, Wanted};
 use crate::event::schema::SchemaSet;
-use crate::pipeline::compile::{Known, compile_pipelines};
+use crate::pipeline::compile::{Known, compile_alone, compile_pipelines};
 use crate::registry::{Registry, RegistryFiles};
 use crate::time::Span;
 use sha2::{Digest, Sha256};
@@ -166,8 +166,7 @@ impl Ground {
     pub fn setup(&self, path: &str, pipeline: &str, scenario: &str, sources: &str) -> Result<Setup, Mistakes> {
         let registry = if sources.is_empty() { self.registry.clone() } else { Arc::new(self.replaced(scenario, sources)?) };
         let mut wanted = Wanted::default();
-        let files = BTreeMap::from([(path.to_owned(), pipeline.to_owned())]);
-        let pipelines = compile_pipelines(&files, &self.schemas, &known(&registry, &self.definitions), &mut wanted)
+        let pipelines = compile_alone((path, pipeline), &self.schemas, &known(&registry, &self.definitions), &mut wanted)
             .map_err(|errors| Mistakes(errors.iter().map(ToString::to_string).collect()))?;
         let plan = Arc::new(DecodePlan::compile(&self.schemas, &wanted));
         // nothing of a scenario is kept, so nothing asks for its version

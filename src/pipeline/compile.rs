@@ -99,6 +99,22 @@ pub fn compile_pipelines(
     known: &Known,
     wanted: &mut Wanted,
 ) -> Result<Vec<Pipeline>, Vec<Mistake>> {
+    compile_files(files, true, schemas, known, wanted)
+}
+
+/// Compiles one file without the rest of its set: what it says of alerts in other files is not judged.
+pub fn compile_alone(file: (&str, &str), schemas: &dyn Schemas, known: &Known, wanted: &mut Wanted) -> Result<Vec<Pipeline>, Vec<Mistake>> {
+    let files = BTreeMap::from([(file.0.to_owned(), file.1.to_owned())]);
+    compile_files(&files, false, schemas, known, wanted)
+}
+
+fn compile_files(
+    files: &BTreeMap<String, String>,
+    whole: bool,
+    schemas: &dyn Schemas,
+    known: &Known,
+    wanted: &mut Wanted,
+) -> Result<Vec<Pipeline>, Vec<Mistake>> {
     let mut pipelines = Vec::new();
     let mut mistakes = Vec::new();
     let mut names: BTreeMap<(&'static str, String), (String, Place)> = BTreeMap::new();
@@ -114,7 +130,9 @@ pub fn compile_pipelines(
         }
         mistakes.extend(report.into_mistakes());
     }
-    mistakes.extend(silences.unknown());
+    if whole {
+        mistakes.extend(silences.unknown());
+    }
     if mistakes.is_empty() { Ok(pipelines) } else { Err(sorted(mistakes)) }
 }
 
