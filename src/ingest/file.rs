@@ -47,7 +47,7 @@ pub struct FileReader {
 }
 
 enum Rows {
-    Plain(PlainLines),
+    Plain(Box<PlainLines>),
     Mapped { events: Vec<(u64, Emitted)>, next: usize },
 }
 
@@ -59,8 +59,8 @@ impl FileReader {
         let size = file.metadata().map_err(open)?.len();
         let input = unpack(path, file).map_err(open)?;
         let rows = match map {
-            None => Rows::Plain(PlainLines::new(input, None)),
-            Some(map) if map.format == Format::Events => Rows::Plain(PlainLines::new(input, map.arrived.as_deref())),
+            None => Rows::Plain(Box::new(PlainLines::new(input, None))),
+            Some(map) if map.format == Format::Events => Rows::Plain(Box::new(PlainLines::new(input, map.arrived.as_deref()))),
             Some(map) => Rows::Mapped { events: super::mapped::read_events(path, input, map)?, next: 0 },
         };
         let mut reader = FileReader { path: path.to_owned(), size, rows };

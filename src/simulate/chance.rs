@@ -53,7 +53,7 @@ impl Draw {
     /// Whole number, 0 ≤ x < n; 0 for n = 0.
     #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(n)) >> 64) as u64
     }
 
     /// Whole number, from ≤ x < to.

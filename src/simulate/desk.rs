@@ -283,7 +283,7 @@ impl<'a> Desk<'a> {
             steps.extend([(reopened, "reopened"), (again, "answered"), (self.after(again, draw, 3, 10)?, "closed")]);
         }
         let marks =
-            Marks { rating: 5 - draw.below(3) as i64 * i64::from(fate % 5 == 0), procedure: draw.between(0, 4), ..Marks::default() };
+            Marks { rating: 5 - draw.below(3) as i64 * i64::from(fate.is_multiple_of(5)), procedure: draw.between(0, 4), ..Marks::default() };
         Ok(Matter { kind: MatterKind::Report, subject, unit: category.to_owned(), level: "commune", at, due, steps, marks })
     }
 

@@ -50,7 +50,10 @@ struct Place {
     pipelines: Vec<usize>,
 }
 
-const VERDICTS: [(&str, fn(&SourceCounts) -> u32); 4] =
+/// A verdict's name and its count.
+type Named = (&'static str, fn(&SourceCounts) -> u32);
+
+const VERDICTS: [Named; 4] =
     [("accepted", |c| c.accepted), ("late", |c| c.late), ("duplicate", |c| c.duplicate), ("rejected", |c| c.rejected)];
 
 impl SourceHealth {

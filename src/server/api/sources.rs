@@ -47,10 +47,7 @@ pub async fn sources(
     let words = "limit is a number, after, area and sector are texts, troubled is true or false";
     let Query(query) = query.map_err(|_| Refusal::Malformed(words.to_owned()))?;
     let (at, all) = app.parts.sources.sources().await?;
-    let asked = match &query.area {
-        Some(area) => Some(Scope::new(std::slice::from_ref(area), &[], app.tree())),
-        None => None,
-    };
+    let asked = query.area.as_ref().map(|area| Scope::new(std::slice::from_ref(area), &[], app.tree()));
     let wanted = |source: &SourceView| {
         seen(&caller.scope, source)
             && query.after.as_deref().is_none_or(|after| source.id.as_str() > after)

@@ -13,10 +13,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Pipeline, window, start, tags.
+type Identity = (u16, u16, Timestamp, Vec<Box<str>>);
+
 #[derive(Default)]
 struct Kept {
     /// The last row of each identity.
-    rows: BTreeMap<(u16, u16, Timestamp, Vec<Box<str>>), Row>,
+    rows: BTreeMap<Identity, Row>,
     changes: Vec<AlertChange>,
 }
 
