@@ -113,6 +113,8 @@ struct Latest {
     unreadable: Vec<bool>,
     pipelines: Vec<(String, PartCounts, Option<Span>)>,
     open: (usize, usize),
+    /// Rows that were not kept for `previous`.
+    unkept: u64,
     /// By case: its name, cases held, what became of its events.
     cases: Vec<(String, usize, u64, CaseCounts)>,
     calendar_gaps: Vec<(i16, u64)>,
@@ -196,6 +198,7 @@ impl Telemetry {
             pipelines,
             open: lane.core.merger().size(),
             cases: case_figures(lane),
+            unkept: lane.core.unkept(),
             calendar_gaps: lane.core.cases().gaps().years().collect(),
         };
         let built = self.built.load(Relaxed) as f64 / 1e6;
@@ -238,6 +241,8 @@ impl Telemetry {
         text.gauge("ioc_open_windows", "Windows that can still change.", latest.open.0 as f64);
         text.gauge("ioc_open_entries", "Keys in them.", latest.open.1 as f64);
         render_cases(&latest, &mut text);
+        text.head("ioc_previous_unkept_total", "counter", "Rows that were not kept to be compared with later, for want of room.");
+        text.line("ioc_previous_unkept_total", "", latest.unkept as f64);
         text.counter("ioc_rows_total", "Rows published, revisions included.", self.rows.load(Relaxed));
         text.counter("ioc_row_revisions_total", "Rows published again.", self.revisions.load(Relaxed));
         text.counter("ioc_alert_changes_total", "Changes of alerts' condition.", self.alert_changes.load(Relaxed));

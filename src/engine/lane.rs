@@ -94,6 +94,11 @@ impl Core {
         self.cases.take_updates()
     }
 
+    /// Rows that were not kept to be compared with later.
+    pub fn unkept(&self) -> u64 {
+        self.rules.unkept()
+    }
+
     /// Rows wait for the next tick.
     pub fn owes(&self) -> bool {
         self.merger.owes() || self.cases.owes()

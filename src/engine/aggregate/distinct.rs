@@ -190,7 +190,7 @@ mod tests {
     fn r5_exact_up_to_the_bound_and_within_two_percent_beyond() {
         for name in ["sensor", "TV-DAK-NONG", "urn:bus"] {
             for n in [1usize, 100, 1_024, 1_025, 2_000, 5_000, 20_000, 100_000, 700_000] {
-                let (mut whole, mut parts) = (Distinct::default(), vec![Distinct::default(), Distinct::default(), Distinct::default()]);
+                let (mut whole, mut parts) = (Distinct::default(), [Distinct::default(), Distinct::default(), Distinct::default()]);
                 for i in 0..n {
                     whole.add(hash(name, i));
                     whole.add(hash(name, i / 2));

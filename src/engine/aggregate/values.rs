@@ -208,7 +208,7 @@ mod tests {
                 values.iter().for_each(|x| whole.add(*x));
                 assert!(whole.is_sketch());
                 // by three partitions, one of them still exact, folded in any order
-                let mut parts = vec![Values::default(), Values::default(), Values::default()];
+                let mut parts = [Values::default(), Values::default(), Values::default()];
                 values.iter().enumerate().for_each(|(i, x)| parts[if i < 300 { 0 } else { 1 + i % 2 }].add(*x));
                 let fold = |order: [usize; 3]| {
                     let mut folded = parts[order[0]].clone();

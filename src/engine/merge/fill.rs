@@ -18,6 +18,7 @@ use crate::engine::setup::Setup;
 use crate::pipeline::Timing;
 use crate::time::{Alignment, Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
@@ -96,13 +97,13 @@ impl MergedWindows {
                 fill.next = Some(alignment.next_start(*again));
                 continue;
             }
-            if !self.open.contains_key(&start) {
+            if let Entry::Vacant(vacant) = self.open.entry(start) {
                 if room == 0 {
                     fill.owed = Some(end);
                     break;
                 }
                 room = room.saturating_sub(fill.seen.len().max(1));
-                self.open.insert(start, Merged { end, ..Merged::default() });
+                vacant.insert(Merged { end, ..Merged::default() });
                 self.unfired.insert(start);
             }
             fill.next = Some(alignment.next_start(start));

@@ -142,6 +142,9 @@ impl Earlier {
     }
 }
 
+/// By start.
+type KeptRows = Vec<(Timestamp, Vec<FieldValue>)>;
+
 /// Plain data of what is kept.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct EarlierState {
@@ -150,7 +153,7 @@ pub(super) struct EarlierState {
     fields: Vec<usize>,
     refused: u64,
     /// By key tags.
-    rows: Vec<(Vec<Box<str>>, Vec<(Timestamp, Vec<FieldValue>)>)>,
+    rows: Vec<(Vec<Box<str>>, KeptRows)>,
 }
 
 impl Earlier {
