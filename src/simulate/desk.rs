@@ -282,8 +282,11 @@ impl<'a> Desk<'a> {
             let again = self.after(reopened, draw, 20, 100)?;
             steps.extend([(reopened, "reopened"), (again, "answered"), (self.after(again, draw, 3, 10)?, "closed")]);
         }
-        let marks =
-            Marks { rating: 5 - draw.below(3) as i64 * i64::from(fate.is_multiple_of(5)), procedure: draw.between(0, 4), ..Marks::default() };
+        let marks = Marks {
+            rating: 5 - draw.below(3) as i64 * i64::from(fate.is_multiple_of(5)),
+            procedure: draw.between(0, 4),
+            ..Marks::default()
+        };
         Ok(Matter { kind: MatterKind::Report, subject, unit: category.to_owned(), level: "commune", at, due, steps, marks })
     }
 

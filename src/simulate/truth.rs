@@ -151,11 +151,11 @@ fn wanted(alert: &str, tag: &str, value: &str, at: Timestamp, from: Timestamp, t
 const EDGE: Span = Span::minutes(20);
 
 /// Rules of which one must speak, since when, how long it may take.
-type Mark<'a> = (&'a [&'a str], Timestamp, Span);
+type Due<'a> = (&'a [&'a str], Timestamp, Span);
 
 fn fault(sites: &[Site], f: &plan::Fault, from: Timestamp, to: Timestamp) -> Fault {
     let ids = |of: &[usize]| of.iter().map(|s| sites[*s].id.clone()).collect::<Vec<_>>();
-    let (marks, explains, before, after): (Vec<Mark<'_>>, &[&str], Span, Span) = match f.kind {
+    let (marks, explains, before, after): (Vec<Due<'_>>, &[&str], Span, Span) = match f.kind {
         FaultKind::Flood => {
             let names: [&[&str]; 3] = [&["flood_bd1"], &["flood_bd2"], &["flood_bd3"]];
             let marks = names.into_iter().zip(crossings(sites, f)).map(|(name, since)| (name, since, Span::minutes(45)));
