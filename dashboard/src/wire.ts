@@ -93,6 +93,10 @@ retroactive: boolean,
  */
 acknowledged: Acknowledgement | null, 
 /**
+ * Silences of single sources in its area that it stands for: they do not fire while it does.
+ */
+stands_for?: number, 
+/**
  * What decided the last change.
  */
 evidence: Evidence, };

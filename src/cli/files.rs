@@ -268,16 +268,15 @@ struct AlertLine<'a> {
 
 pub fn alert_line(setup: &Setup, change: &AlertChange) -> String {
     let pipeline = &setup.pipelines[change.pipeline as usize];
-    let rule = &pipeline.rules[change.rule as usize];
-    let fields = pipeline.window_of_rule(change.rule as usize).map_or(&[][..], |w| &w.fields[..]);
+    let Some(rule) = pipeline.head(change.rule) else { return String::new() };
+    let fields = rule.row.map_or(&[][..], |row| &row.fields[..]);
     let values = fields.iter().zip(&change.values).filter_map(|(f, v)| Some((f.name.as_str(), v.number()?)));
-    let tags = pipeline.tags_of_rule(change.rule as usize);
     let line = AlertLine {
         tick: change.tick,
         at: change.at.to_string(),
         id: change.id.to_string(),
-        alert: &rule.name,
-        key: tags.into_iter().zip(change.key.tags.iter().map(|t| &**t)).collect(),
+        alert: rule.name,
+        key: rule.tags().into_iter().zip(change.key.tags.iter().map(|t| &**t)).collect(),
         severity: rule.severity,
         from: change.from,
         to: change.to,

@@ -15,6 +15,7 @@ mod due;
 
 pub use cases::CaseEvent;
 
+use super::absence::LastHeard;
 use super::completeness::reach;
 use super::counts::{PartCounts, Verdict};
 use super::dedup::{Known, Mark, Seen};
@@ -94,6 +95,8 @@ pub struct PartOutput {
     pub heard: Vec<(u16, Timestamp, Box<str>)>,
     /// In the order of their offsets.
     pub cases: Vec<CaseEvent>,
+    /// For rules on absent sources: who has been heard since the last tick.
+    pub last_heard: Vec<LastHeard>,
 }
 
 /// A late event, kept and counted (T4).
@@ -160,6 +163,8 @@ pub struct Part {
     pub(super) heard: Vec<(u16, Timestamp, Box<str>)>,
     /// For cases, since the last tick.
     pub(super) cases: Vec<CaseEvent>,
+    /// By absence: heard since the last tick, (source number, newest time).
+    pub(super) present: Vec<BTreeMap<u32, Timestamp>>,
 }
 
 pub struct PartWindow {
@@ -226,6 +231,7 @@ impl Part {
             counts: PartCounts::new(pipeline.windows.len()),
             heard: Vec::new(),
             cases: Vec::new(),
+            present: vec![BTreeMap::new(); pipeline.absences.len()],
         }
     }
 }
@@ -386,7 +392,12 @@ impl Collector {
         let due = Due { time, at, end_offset: self.next_offset, readable: self.readable };
         let parts = self.parts.iter_mut().zip(&setup.pipelines).enumerate();
         let retired = |index: usize| move |w: u16| retire.contains(&(index as u16, w));
-        let parts = parts.map(|(index, (part, pipeline))| part.close_tick(pipeline, &due, retired(index))).collect();
+        let sources = &self.sources;
+        let parts = parts.map(|(index, (part, pipeline))| {
+            let last_heard = part.take_present(sources);
+            PartOutput { last_heard, ..part.close_tick(pipeline, &due, retired(index)) }
+        });
+        let parts = parts.collect();
         PartitionOutput { parts, late: std::mem::take(&mut self.late), rejected: std::mem::take(&mut self.rejected) }
     }
 
@@ -483,8 +494,9 @@ impl Taking<'_, '_> {
                 part.counts.no_key(w);
             }
         }
-        let moved = self.record.broker_time.map_or(time, |b| b.min(time)) - timing.out_of_orderness;
-        part.watermark = part.watermark.max(Some(moved));
+        let heard_at = self.record.broker_time.map_or(time, |b| b.min(time));
+        part.watermark = part.watermark.max(Some(heard_at - timing.out_of_orderness));
+        part.note_present(&plan.absences, self.source, heard_at);
         part.counts.heard(self.source, time);
         Verdict::Accepted
     }

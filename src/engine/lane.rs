@@ -9,6 +9,7 @@
 //!
 //! Called by: driver, files, scenario, tests.
 
+use super::absence::{AbsenceTick, Absences, LastHeard};
 use super::alert::{Alert, AlertBook, Applied, Label};
 use super::case::book::{CaseUpdate, Cases};
 use super::collect::{Collector, Late, PartitionOutput, Record, Refused};
@@ -34,10 +35,12 @@ pub struct Effects {
     pub rejected: Vec<(u32, Refused)>,
     /// By (window end, measurement, key).
     pub rows: Vec<Row>,
-    /// By (row, rule's place in its file), then timers by (deadline, rule, key), then cases by (time, pipeline, rule, key).
+    /// By (row, rule's place in its file), then timers by (deadline, rule, key), then cases, then silences, each by (time,
+    /// pipeline, rule, key).
     pub changes: Vec<AlertChange>,
     pub handled: Vec<HandlingChange>,
-    /// Each alert as it is after each change, in the order of `changes`, then of `handled`.
+    /// Each alert as it is after each change, in the order of `changes`, then those that stand for another number of silences, then in
+    /// the order of `handled`.
     pub alerts: Vec<Alert>,
     /// A tick fed again computed other alert changes than were journaled; `changes` holds the journal's.
     pub diverged: bool,
@@ -45,7 +48,12 @@ pub struct Effects {
 
 impl Effects {
     pub fn is_empty(&self) -> bool {
-        self.late.is_empty() && self.rejected.is_empty() && self.rows.is_empty() && self.changes.is_empty() && self.handled.is_empty()
+        self.late.is_empty()
+            && self.rejected.is_empty()
+            && self.rows.is_empty()
+            && self.changes.is_empty()
+            && self.alerts.is_empty()
+            && self.handled.is_empty()
     }
 }
 
@@ -54,6 +62,7 @@ pub struct Core {
     pub(super) merger: Merger,
     pub(super) cases: Cases,
     pub(super) rules: Rules,
+    pub(super) absences: Absences,
     pub(super) book: AlertBook,
     /// Changes that a changed rule made, for the next tick.
     pub(super) pending: Vec<AlertChange>,
@@ -66,6 +75,7 @@ impl Core {
             merger: Merger::new(setup),
             cases: Cases::new(&setup.pipelines),
             rules: Rules::new(&setup.pipelines),
+            absences: Absences::new(setup),
             book: AlertBook::default(),
             pending: Vec::new(),
             now: None,
@@ -134,12 +144,17 @@ impl Core {
         self.rules.on_rows(&context, &effects.rows, &mut effects.changes);
         self.rules.on_timers(&context, &mut effects.changes);
         self.cases.judge(setup, tick, &mut effects.changes);
+        let at = AbsenceTick { setup, tick, pipes: &self.merger.pipes, heard: heard_of(&mut outputs) };
+        let stands = self.absences.step(at, &mut effects.changes);
         if let Some(told) = told.filter(|told| *told != effects.changes) {
             effects.diverged = true;
             effects.changes = told.to_vec();
         }
         for change in &effects.changes {
             effects.alerts.extend(self.apply(change, setup, &facts, tick.time));
+        }
+        for (id, count) in stands {
+            effects.alerts.extend(self.book.stand_for(id, count).cloned());
         }
         for action in &tick.actions {
             let handled = self.book.apply_action(action, tick.number, tick.time);
@@ -178,8 +193,20 @@ impl Core {
         // where all partitions are idle, silence is found as soon as a window that ended then would fire
         let silent = |(p, pipeline): (usize, &Pipeline)| self.rules.next_due(p).map(|t| t + pipeline.timing.out_of_orderness);
         let idle = setup.pipelines.iter().enumerate().filter_map(silent).filter(|t| *t > now).min();
-        [self.merger.next_deadline(setup, now), self.cases.next_deadline(setup, now), rules, idle].into_iter().flatten().min()
+        let (cases, silence) = (self.cases.next_deadline(setup, now), self.absences.next_deadline(setup, now));
+        [self.merger.next_deadline(setup, now), cases, rules, idle, silence].into_iter().flatten().min()
     }
+}
+
+/// What the partitions heard, for rules on absent sources: (partition, pipeline, source and time).
+fn heard_of(outputs: &mut [PartitionOutput]) -> Vec<(u32, u16, LastHeard)> {
+    let mut heard = Vec::new();
+    for (partition, output) in outputs.iter_mut().enumerate() {
+        for (pipeline, part) in output.parts.iter_mut().enumerate() {
+            heard.extend(part.last_heard.drain(..).map(|h| (partition as u32, pipeline as u16, h)));
+        }
+    }
+    heard
 }
 
 /// What rules may ask of the province.

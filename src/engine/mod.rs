@@ -9,6 +9,7 @@
 //!
 //! Called by: driver (live, file run, replay), scenario (tests).
 
+pub mod absence;
 pub mod aggregate;
 pub mod alert;
 pub mod case;

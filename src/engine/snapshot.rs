@@ -10,6 +10,7 @@
 //!
 //! Called by: driver (checkpoints, recovery), tests.
 
+use super::absence::{AbsenceSnapshot, Absences};
 use super::alert::{AlertBook, AlertBookSnapshot};
 use super::case::CasesState;
 use super::case::book::Cases;
@@ -38,6 +39,8 @@ pub enum RestoreError {
     Rules(#[from] super::rule::Unreadable),
     #[error(transparent)]
     Book(#[from] super::alert::UnreadableBook),
+    #[error(transparent)]
+    Absences(#[from] super::absence::UnreadableAbsences),
 }
 
 /// The form of this data; raised when it changes in a way that older code would misread.
@@ -56,6 +59,8 @@ pub struct LaneState {
     #[serde(default)]
     cases: CasesState,
     rules: RulesSnapshot,
+    #[serde(default)]
+    absences: AbsenceSnapshot,
     book: AlertBookSnapshot,
     pending: Vec<AlertChange>,
     now: Option<Timestamp>,
@@ -157,6 +162,7 @@ impl Core {
             owed: self.merger.owed.iter().copied().collect(),
             cases: self.cases.save(setup),
             rules: self.rules.snapshot(),
+            absences: self.absences.snapshot(setup),
             book: self.book.snapshot(),
             pending: self.pending.clone(),
             now: self.now,
@@ -199,6 +205,9 @@ impl Lane {
         lane.core.pending = state.pending;
         lane.core.pending.extend(ended);
         lane.core.pending.extend(orphans.into_iter().map(|o| o.at_tick(0)));
+        let (absences, silences) = Absences::restore(state.absences, &setup, &lane.core.book)?;
+        lane.core.absences = absences;
+        lane.core.pending.extend(silences);
         lane.core.now = state.now;
         Ok(lane)
     }

@@ -1,7 +1,7 @@
 //! Texts of pipelines → [`Pipeline`]s that are valid by construction, or all their mistakes.
 //!
 //! Owns: the order of checks over a set of files, defaults of the timing, names, versions. compile/event.rs knows what expressions over
-//! events may say, compile/window.rs windows and aggregates, compile/rule.rs alerts, compile/ask.rs what they ask the registry. Refuses to know: files, schemas' insides
+//! events may say, compile/window.rs windows and aggregates, compile/rule.rs alerts, compile/absence.rs those on absent sources, compile/ask.rs what they ask the registry. Refuses to know: files, schemas' insides
 //! ([`Schemas`] answers), the registry's insides ([`Known`]).
 //!
 //! Invariants
@@ -12,6 +12,7 @@
 //!
 //! Called by: check, cli, app, scenario.
 
+mod absence;
 mod ask;
 mod case;
 mod case_rule;
@@ -101,17 +102,47 @@ pub fn compile_pipelines(
     let mut pipelines = Vec::new();
     let mut mistakes = Vec::new();
     let mut names: BTreeMap<(&'static str, String), (String, Place)> = BTreeMap::new();
+    let mut silences = Silences::default();
     for (file, text) in files {
         let mut report = Report::new(file);
         let spec = yaml::read_yaml(text, &mut report).and_then(|root| spec::read_pipeline(&root, &mut report));
         if let Some(spec) = spec {
             check_unique(file, &spec, &mut names, &mut report);
+            silences.note(file, &spec);
             let compiler = Compiler { file, spec: &spec, schemas, known, wanted: &mut *wanted, report: &mut report };
             pipelines.extend(compiler.pipeline());
         }
         mistakes.extend(report.into_mistakes());
     }
+    mistakes.extend(silences.unknown());
     if mistakes.is_empty() { Ok(pipelines) } else { Err(sorted(mistakes)) }
+}
+
+/// Alerts on absent sources of all files, and what others stand for.
+#[derive(Default)]
+struct Silences {
+    names: BTreeSet<String>,
+    /// (file, name)
+    asked: Vec<(String, Text)>,
+}
+
+impl Silences {
+    fn note(&mut self, file: &str, spec: &PipelineSpec) {
+        self.names.extend(spec.absences.iter().filter_map(|a| a.alert.as_ref()).map(|t| t.value.clone()));
+        self.asked.extend(spec.alerts.iter().flat_map(|a| &a.stands_for).map(|t| (file.to_owned(), t.clone())));
+    }
+
+    fn unknown(&self) -> Vec<Mistake> {
+        let unknown = self.asked.iter().filter(|(_, text)| !self.names.contains(&text.value));
+        let mistake = |(file, text): &(String, Text)| Mistake {
+            file: file.clone(),
+            line: text.at.line,
+            column: text.at.column,
+            what: format!("no file has an alert on absent sources `{}`: write one with `absent:`, or correct the name", text.value),
+            suggestion: closest(&text.value, self.names.iter().map(String::as_str)),
+        };
+        unknown.map(mistake).collect()
+    }
 }
 
 /// R2: a measurement has one definition in the set; a pipeline's name is there once.
@@ -154,7 +185,7 @@ impl Compiler<'_> {
         let mut types = Vec::with_capacity(kinds.len());
         for kind in &kinds {
             let filter = filter.as_ref().and_then(|(text, ast)| self.condition(text, ast, kind, &kinds, Role::Where));
-            types.push(TypePlan { kind: kind.clone(), filter, windows: Vec::new(), cases: Vec::new() });
+            types.push(TypePlan { kind: kind.clone(), filter, windows: Vec::new(), cases: Vec::new(), absences: Vec::new() });
         }
         let content = Content { kinds: &kinds, filter: filter.as_ref().map(|(_, ast)| ast.to_string()), zone: &zone };
         let spec = self.spec;
@@ -172,6 +203,10 @@ impl Compiler<'_> {
             }
         }
         let rules = self.rules(&windows, &mut drafts);
+        let absences = self.absences(&kinds, &windows);
+        for (i, absence) in absences.iter().enumerate() {
+            types.iter_mut().filter(|t| t.kind == absence.kind).for_each(|t| t.absences.push(i as u16));
+        }
         let cases = self.finish_cases(drafts, &mut types);
         if !self.report.is_empty() {
             return None;
@@ -189,6 +224,9 @@ impl Compiler<'_> {
         for rule in &rules {
             version.add("rule", &rule.version);
         }
+        for absence in &absences {
+            version.add("absence", &absence.version);
+        }
         Some(Pipeline {
             name,
             sector,
@@ -200,6 +238,7 @@ impl Compiler<'_> {
             cases,
             windows,
             rules,
+            absences,
         })
     }
 

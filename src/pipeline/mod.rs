@@ -41,6 +41,67 @@ pub struct Pipeline {
     pub cases: Vec<CaseSpec>,
     pub windows: Vec<WindowSpec>,
     pub rules: Vec<RuleSpec>,
+    pub absences: Vec<AbsenceSpec>,
+}
+
+/// What rules of every kind have.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleHead<'a> {
+    pub name: &'a str,
+    pub severity: Severity,
+    pub title: &'a Template,
+    pub sop: Option<&'a str>,
+    /// The shape of what decides, where that is a row or a silence: its tags are those of the key, its fields the values of a change.
+    pub row: Option<&'a WindowSpec>,
+    /// The measurement to show beside it; empty where there is none.
+    pub measurement: &'a str,
+    /// On rows or cases.
+    pub rule: Option<&'a RuleSpec>,
+    pub absence: Option<&'a AbsenceSpec>,
+}
+
+impl<'a> RuleHead<'a> {
+    /// Names of the tags of its alerts.
+    pub fn tags(&self) -> Vec<&'a str> {
+        match self.row {
+            Some(row) => row.tags.iter().map(String::as_str).collect(),
+            None => case::TAGS.to_vec(),
+        }
+    }
+}
+
+impl Pipeline {
+    /// By the place that changes of alerts give: `rules` in the order of the file, then `absences`.
+    pub fn head(&self, place: u16) -> Option<RuleHead<'_>> {
+        let place = place as usize;
+        if let Some(rule) = self.rules.get(place) {
+            let RuleSpec { name, severity, title, sop, .. } = rule;
+            let row = rule.window().and_then(|w| self.windows.get(w));
+            let measurement = row.map_or("", |row| row.measurement.as_str());
+            let (severity, sop) = (*severity, sop.as_deref());
+            return Some(RuleHead { name, severity, title, sop, row, measurement, rule: Some(rule), absence: None });
+        }
+        let absence = self.absences.get(place - self.rules.len())?;
+        let AbsenceSpec { name, severity, title, sop, row, shown, .. } = absence;
+        let measurement = shown.and_then(|w| self.windows.get(w)).map_or("", |w| w.measurement.as_str());
+        let (severity, sop) = (*severity, sop.as_deref());
+        Some(RuleHead { name, severity, title, sop, row: Some(row), measurement, rule: None, absence: Some(absence) })
+    }
+
+    /// The heads of all its rules, by place.
+    pub fn heads(&self) -> impl Iterator<Item = RuleHead<'_>> {
+        (0..self.rules.len() + self.absences.len()).filter_map(|i| self.head(i as u16))
+    }
+
+    /// The place of a rule by its name.
+    pub fn place_of(&self, name: &str) -> Option<u16> {
+        self.heads().position(|head| head.name == name).map(|i| i as u16)
+    }
+
+    /// The place of an absence.
+    pub fn absence_place(&self, absence: usize) -> u16 {
+        (self.rules.len() + absence) as u16
+    }
 }
 
 /// How event time is read (T2-T5, R4), all spans non-negative.
@@ -68,6 +129,8 @@ pub struct TypePlan {
     pub windows: Vec<Option<WindowInput>>,
     /// By case index; `None` where the case does not take this type.
     pub cases: Vec<Option<CaseInput>>,
+    /// The pipeline's absences that wait for this type.
+    pub absences: Vec<u16>,
 }
 
 #[derive(Clone, Debug)]
@@ -212,6 +275,8 @@ pub struct RuleSpec {
     pub early: bool,
     /// `None`: 3 × the longer of `every` and the key's cadence in the registry.
     pub no_data: Option<Span>,
+    /// Absences, of any pipeline, whose silences in the alert's area do not fire while it stands.
+    pub stands_for: Vec<String>,
     pub severity: Severity,
     pub title: Template,
     pub sop: Option<String>,
@@ -238,23 +303,38 @@ impl RuleSpec {
     }
 }
 
-impl Pipeline {
-    /// The window of a rule by its place in the file.
-    pub fn window_of_rule(&self, rule: usize) -> Option<&WindowSpec> {
-        self.windows.get(self.rules.get(rule)?.window()?)
-    }
+/// A rule on sources of a type that are not heard.
+#[derive(Clone, Debug)]
+pub struct AbsenceSpec {
+    pub name: String,
+    /// The event type.
+    pub kind: String,
+    pub after: After,
+    pub severity: Severity,
+    pub title: Template,
+    pub sop: Option<String>,
+    /// The shape of its changes: tags `area` and `source`, no fields.
+    pub row: WindowSpec,
+    /// Index in `Pipeline::windows`: where the source's figures are.
+    pub shown: Option<usize>,
+    /// sha256 of its content, 64 hex digits.
+    pub version: String,
+}
 
-    /// Names of the tags of a rule's alerts.
-    pub fn tags_of(&self, rule: &RuleSpec) -> Vec<&str> {
-        match rule.watches {
-            Watches::Rows(window) => self.windows[window].tags.iter().map(String::as_str).collect(),
-            Watches::Case(_) => case::TAGS.to_vec(),
+/// How long a source may be silent: so many times its cadence, and a span.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct After {
+    pub cadences: u16,
+    pub plus: Span,
+}
+
+impl std::fmt::Display for After {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.cadences, self.plus) {
+            (0, plus) => write!(f, "{plus}"),
+            (n, Span::ZERO) => write!(f, "{n} * cadence"),
+            (n, plus) => write!(f, "{n} * cadence + {plus}"),
         }
-    }
-
-    /// The same by the rule's place in the file.
-    pub fn tags_of_rule(&self, rule: usize) -> Vec<&str> {
-        self.rules.get(rule).map(|rule| self.tags_of(rule)).unwrap_or_default()
     }
 }
 

@@ -13,10 +13,13 @@ mod case;
 
 pub use case::{CaseAlertYaml, CaseYaml};
 
+pub mod absence;
+
 use super::Severity;
 use super::mistake::{Place, Report, closest, listed};
 use super::yaml::{Node, NodeKind, Text};
 use crate::time::{Every, Span};
+use absence::{AbsenceYaml, is_absence, read_absence};
 
 #[derive(Debug)]
 pub struct PipelineSpec {
@@ -35,6 +38,7 @@ pub struct PipelineSpec {
     pub cases: Vec<CaseYaml>,
     pub windows: Vec<WindowYaml>,
     pub alerts: Vec<AlertYaml>,
+    pub absences: Vec<AbsenceYaml>,
 }
 
 #[derive(Debug)]
@@ -73,6 +77,8 @@ pub struct AlertYaml {
     pub until: Option<Text>,
     pub early: bool,
     pub no_data: Option<Span>,
+    /// Alerts on absent sources, of any file.
+    pub stands_for: Vec<Text>,
     pub severity: Option<Severity>,
     pub vi: Option<Text>,
     pub en: Option<Text>,
@@ -96,7 +102,7 @@ const PIPELINE_KEYS: [&str; 14] = [
     "alerts",
 ];
 const WINDOW_KEYS: [&str; 10] = ["measurement", "gauge", "every", "period", "early", "fill", "from", "where", "by", "fields"];
-const ALERT_KEYS: [&str; 10] = ["alert", "on", "when", "for", "until", "early", "no_data", "severity", "title", "sop"];
+const ALERT_KEYS: [&str; 11] = ["alert", "on", "when", "for", "until", "early", "no_data", "stands_for", "severity", "title", "sop"];
 
 /// Reads a pipeline's tree.
 pub fn read_pipeline(root: &Node, report: &mut Report) -> Option<PipelineSpec> {
@@ -124,7 +130,8 @@ pub fn read_pipeline(root: &Node, report: &mut Report) -> Option<PipelineSpec> {
         time_zone: keys.text("time_zone", report),
         cases: keys.list("cases", report).iter().filter_map(|n| case::read_case(n, report)).collect(),
         windows: keys.list("windows", report).iter().filter_map(|n| read_window(n, report)).collect(),
-        alerts: keys.list("alerts", report).iter().filter_map(|n| read_alert(n, report)).collect(),
+        alerts: keys.list("alerts", report).iter().filter(|n| !is_absence(n)).filter_map(|n| read_alert(n, report)).collect(),
+        absences: keys.list("alerts", report).iter().filter(|n| is_absence(n)).filter_map(|n| read_absence(n, report)).collect(),
     };
     if keys.missing("from") {
         report.add(root.at, "the pipeline names no event types: write `from: [traffic.loop]`");
@@ -206,15 +213,12 @@ fn read_by(node: &Node, report: &mut Report) -> Option<ByYaml> {
 }
 
 fn read_alert(node: &Node, report: &mut Report) -> Option<AlertYaml> {
-    let later = [("absent", "alerts on absent sources come later: remove this alert"), ("after", "")];
+    let later = [("after", "")];
     let on_case = matches!(&node.kind, NodeKind::Map(entries) if entries.iter().any(|(k, _)| k.value == "case" || k.value == "in"));
     let keys = match on_case {
         true => Keys::open(node, "an alert", &case::CASE_ALERT_KEYS, &[&later[..], &case::ONLY_ON_ROWS].concat(), report)?,
         false => Keys::open(node, "an alert", &ALERT_KEYS, &later, report)?,
     };
-    if keys.get("absent").is_some() {
-        return None;
-    }
     if keys.get("after").is_some() {
         report.suggest(keys.place("after"), "an alert has no key `after`", Some("for".to_owned()));
     }
@@ -241,6 +245,7 @@ fn read_alert(node: &Node, report: &mut Report) -> Option<AlertYaml> {
         until: keys.text("until", report),
         early: keys.flag("early", report),
         no_data: keys.positive_span("no_data", report).map(|(_, s)| s),
+        stands_for: keys.names("stands_for", report),
         severity: severity.and_then(|text| read_severity(&text, report)),
         vi,
         en,

@@ -13,7 +13,7 @@ use crate::engine::{Condition, RowState};
 use crate::pipeline::mistake::{Place, Report, closest, listed};
 use crate::pipeline::spec::Keys;
 use crate::pipeline::yaml::{Node, NodeKind, Text};
-use crate::pipeline::{Pipeline, RuleSpec, WindowSpec};
+use crate::pipeline::{Pipeline, RuleHead, WindowSpec};
 use crate::time::Timestamp;
 
 pub const EXPECT_KEYS: [&str; 6] = ["rows", "no_rows", "alerts", "no_alerts", "cases", "verdicts"];
@@ -249,23 +249,23 @@ impl Expect {
         self.cases.iter().for_each(|case| case.check(pipeline, report));
         let named = self.alerts.iter().map(|a| &a.alert).chain(&self.no_alerts);
         for text in named.filter(|text| rule_of(pipeline, &text.value).is_none()) {
-            let names = pipeline.rules.iter().map(|r| r.name.as_str());
+            let names = pipeline.heads().map(|head| head.name);
             report.suggest(text.at, format!("the pipeline has no alert `{}`", text.value), closest(&text.value, names));
         }
         for alert in &self.alerts {
             let Some(rule) = rule_of(pipeline, &alert.alert.value) else { continue };
-            check_names(alert.key.iter().map(|(name, _)| name), &key_names(pipeline, rule), "the alert's key has no tag", report);
+            check_names(alert.key.iter().map(|(name, _)| name), &key_names(rule), "the alert's key has no tag", report);
         }
     }
 }
 
-fn rule_of<'p>(pipeline: &'p Pipeline, name: &str) -> Option<&'p RuleSpec> {
-    pipeline.rules.iter().find(|r| r.name == name)
+fn rule_of<'p>(pipeline: &'p Pipeline, name: &str) -> Option<RuleHead<'p>> {
+    pipeline.heads().find(|head| head.name == name)
 }
 
 /// The tags of a rule's alerts.
-pub(super) fn key_names<'p>(pipeline: &'p Pipeline, rule: &'p RuleSpec) -> Vec<&'p str> {
-    pipeline.tags_of(rule)
+pub(super) fn key_names(rule: RuleHead<'_>) -> Vec<&str> {
+    rule.tags()
 }
 
 fn check_row(row: &RowExpect, window: &WindowSpec, report: &mut Report) {

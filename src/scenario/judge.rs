@@ -180,7 +180,7 @@ impl Judge<'_> {
     }
 
     fn name(&self, change: &Change) -> Option<&str> {
-        self.pipeline.rules.get(change.change.rule as usize).map(|r| r.name.as_str())
+        self.pipeline.head(change.change.rule).map(|head| head.name)
     }
 
     fn lines(&self, changes: &[&Change]) -> Vec<String> {
@@ -216,11 +216,11 @@ impl Judge<'_> {
     /// In what a change is not the expected one; empty: it is.
     fn differs(&self, alert: &AlertExpect, change: &Change) -> Vec<String> {
         let c = &change.change;
-        let Some(rule) = self.pipeline.rules.get(c.rule as usize).filter(|r| r.name == alert.alert.value) else {
+        let Some(rule) = self.pipeline.head(c.rule).filter(|r| r.name == alert.alert.value) else {
             return vec!["another alert".into()];
         };
         let mut out = Vec::new();
-        let names: Vec<String> = super::expect::key_names(self.pipeline, rule).into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = super::expect::key_names(rule).into_iter().map(str::to_owned).collect();
         if !has_tags(&alert.key, &names, &c.key.tags) {
             out.push(format!("it is {}", alert_text(change, self.pipeline)));
         }

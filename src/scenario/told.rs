@@ -44,9 +44,9 @@ pub(super) fn change_line(change: &Change, pipeline: &Pipeline, start: Timestamp
 
 /// `flow_stopped {area: 24617, source: T1}`.
 pub(super) fn alert_text(change: &Change, pipeline: &Pipeline) -> String {
-    let Some(rule) = pipeline.rules.get(change.change.rule as usize) else { return "an alert whose rule is gone".into() };
+    let Some(rule) = pipeline.head(change.change.rule) else { return "an alert whose rule is gone".into() };
     let tags = change.change.key.tags.iter().map(|t| &**t);
-    format!("{} {}", rule.name, key_text(key_names(pipeline, rule).into_iter().zip(tags)))
+    format!("{} {}", rule.name, key_text(key_names(rule).into_iter().zip(tags)))
 }
 
 pub(super) fn key_text<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> String {

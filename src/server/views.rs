@@ -19,7 +19,7 @@ use crate::engine::setup::Setup;
 use crate::engine::sources::SourceFigures;
 use crate::engine::{ChangeReason, Condition, FieldValue, Key, Row, RowState};
 use crate::geo::AreaId;
-use crate::pipeline::{RuleSpec, Severity, Template, TemplatePart, WindowSpec};
+use crate::pipeline::{AbsenceSpec, RuleHead, RuleSpec, Severity, Template, TemplatePart, WindowSpec};
 use crate::time::working::Length;
 use crate::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,8 +55,10 @@ impl Views {
 
     /// `None` where the alert's pipeline is gone: nobody can say what its row was.
     pub fn alert(&self, alert: &Alert) -> AlertView {
-        let spec = self.window_of(alert);
-        let rule = self.rule_of(alert);
+        let head = self.head_of(alert);
+        let spec = head.and_then(|head| head.row);
+        let rule = head.and_then(|head| head.rule);
+        let when = rule.map(|r| r.when.text().to_owned()).or_else(|| head?.absence.map(absence_text));
         let change = &alert.last;
         let area = spec.and_then(|s| self.area(&alert.key, s, change.window_end)).or_else(|| alert.key.area.map(|a| self.area_ref(a)));
         AlertView {
@@ -80,19 +82,20 @@ impl Views {
             resolved: alert.resolved.map(Timestamp::millis),
             reason: change.reason.map(|r| reason(r).to_owned()),
             retroactive: alert.retroactive,
+            stands_for: Some(alert.stands_for).filter(|n| *n > 0),
             acknowledged: alert.acknowledged.as_ref().map(|a| Acknowledgement {
                 by: a.by.clone(),
                 at: a.at.millis(),
                 note: a.note.clone(),
             }),
             evidence: Evidence {
-                measurement: spec.map_or_else(String::new, |s| s.measurement.clone()),
+                measurement: head.map_or_else(String::new, |head| head.measurement.to_owned()),
                 window_start: change.window_start.millis(),
                 window_end: change.window_end.millis(),
                 revision: change.row_revision,
                 state: row_state(change.row_state),
                 values: spec.map_or_else(BTreeMap::new, |s| values(&change.values, s)),
-                when: rule.map_or_else(String::new, |r| r.when.text().to_owned()),
+                when: when.unwrap_or_default(),
                 until: rule.and_then(|r| r.until.as_ref()).map(|u| u.text().to_owned()),
                 for_ms: rule.map_or(0, |r| hold(r, &self.setup).millis()),
                 rule_version: change.rule_version.chars().take(12).collect(),
@@ -109,7 +112,7 @@ impl Views {
     }
 
     pub fn detail(&self, alert: &Alert) -> AlertDetail {
-        let spec = self.window_of(alert);
+        let spec = self.head_of(alert).and_then(|head| head.row);
         let history = alert.history.iter().map(|step| {
             let (what, by, note, why, numbers) = match &step.what {
                 Happened::Condition { to, reason: why, values: v } => {
@@ -123,18 +126,12 @@ impl Views {
     }
 
     fn alert_tags(&self, alert: &Alert) -> BTreeMap<String, String> {
-        let names = self.setup.pipelines.get(alert.last.pipeline as usize).map(|p| p.tags_of_rule(alert.last.rule as usize));
-        let names = names.unwrap_or_default().into_iter().map(str::to_owned);
+        let names = self.head_of(alert).map(|head| head.tags()).unwrap_or_default().into_iter().map(str::to_owned);
         names.zip(alert.key.tags.iter().map(|t| t.to_string())).collect()
     }
 
-    fn window_of(&self, alert: &Alert) -> Option<&WindowSpec> {
-        let pipeline = self.setup.pipelines.get(alert.last.pipeline as usize)?;
-        pipeline.window_of_rule(alert.last.rule as usize)
-    }
-
-    fn rule_of(&self, alert: &Alert) -> Option<&RuleSpec> {
-        self.setup.pipelines.get(alert.last.pipeline as usize)?.rules.get(alert.last.rule as usize)
+    fn head_of(&self, alert: &Alert) -> Option<RuleHead<'_>> {
+        self.setup.pipelines.get(alert.last.pipeline as usize)?.head(alert.last.rule)
     }
 
     fn area(&self, key: &Key, spec: &WindowSpec, at: Timestamp) -> Option<AreaRef> {
@@ -265,7 +262,7 @@ pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone:
             fields: w.fields.iter().map(|f| FieldView { field: f.name.clone(), unit: f.unit.clone() }).collect(),
         })
     });
-    let rules = setup.pipelines.iter().flat_map(|p| p.rules.iter().map(|r| rule(r, p, setup, definitions)));
+    let rules = setup.pipelines.iter().flat_map(|p| p.heads().map(|head| rule(head, p, setup, definitions)));
     Catalog {
         place,
         time_zone: time_zone.to_owned(),
@@ -287,19 +284,26 @@ fn hold(rule: &RuleSpec, setup: &Setup) -> Span {
     }
 }
 
-fn rule(rule: &RuleSpec, pipeline: &crate::pipeline::Pipeline, setup: &Setup, definitions: &Definitions) -> RuleView {
+fn rule(head: RuleHead<'_>, pipeline: &crate::pipeline::Pipeline, setup: &Setup, definitions: &Definitions) -> RuleView {
+    let rule = head.rule;
+    let limits = rule.map_or(&[][..], |r| &r.limits);
     RuleView {
         pipeline: pipeline.name.clone(),
-        rule: rule.name.clone(),
-        measurement: rule.window().map_or_else(String::new, |w| pipeline.windows[w].measurement.clone()),
-        severity: severity(rule.severity),
-        title: outline(&rule.title),
-        when: rule.when.text().to_owned(),
-        until: rule.until.as_ref().map(|u| u.text().to_owned()),
-        for_ms: hold(rule, setup).millis(),
-        limits: rule.limits.iter().map(|l| Limit { field: l.field.clone(), op: l.op.to_owned(), value: l.value, until: l.until }).collect(),
-        sop: rule.sop.as_ref().and_then(|path| definitions.procedure(path)).map(str::to_owned),
+        rule: head.name.to_owned(),
+        measurement: head.measurement.to_owned(),
+        severity: severity(head.severity),
+        title: outline(head.title),
+        when: rule.map(|r| r.when.text().to_owned()).or_else(|| head.absence.map(absence_text)).unwrap_or_default(),
+        until: rule.and_then(|r| r.until.as_ref()).map(|u| u.text().to_owned()),
+        for_ms: rule.map_or(0, |r| hold(r, setup).millis()),
+        limits: limits.iter().map(|l| Limit { field: l.field.clone(), op: l.op.to_owned(), value: l.value, until: l.until }).collect(),
+        sop: head.sop.and_then(|path| definitions.procedure(path)).map(str::to_owned),
     }
+}
+
+/// The condition of a rule on absent sources, as its file has it.
+fn absence_text(spec: &AbsenceSpec) -> String {
+    format!("absent: {}, after: {}", spec.kind, spec.after)
 }
 
 /// A title without a row: its variables are left as an ellipsis.

@@ -183,6 +183,10 @@ pub struct AlertView {
     pub retroactive: bool,
     /// Who acknowledged, when, with which note.
     pub acknowledged: Option<Acknowledgement>,
+    /// Silences of single sources in its area that it stands for: they do not fire while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub stands_for: Option<u32>,
     /// What decided the last change.
     pub evidence: Evidence,
 }

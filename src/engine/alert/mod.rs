@@ -68,14 +68,14 @@ impl Label {
     /// `None`: the change's rule is gone.
     pub fn of(change: &AlertChange, pipelines: &[Pipeline], facts: &dyn KeyFacts) -> Option<Label> {
         let pipeline = pipelines.get(change.pipeline as usize)?;
-        let rule = pipeline.rules.get(change.rule as usize)?;
-        let row = RowView::of_change(change, pipeline.window_of_rule(change.rule as usize), facts);
+        let rule = pipeline.head(change.rule)?;
+        let row = RowView::of_change(change, rule.row, facts);
         Some(Label {
             pipeline: pipeline.name.clone(),
-            rule: rule.name.clone(),
+            rule: rule.name.to_owned(),
             sector: pipeline.sector.clone(),
             severity: rule.severity,
-            title: render_title(&rule.title, row, &pipeline.zone),
+            title: render_title(rule.title, row, &pipeline.zone),
         })
     }
 }
@@ -104,6 +104,9 @@ pub struct Alert {
     pub history: VecDeque<Step>,
     /// Older steps that are no longer in `history`.
     pub forgotten: u32,
+    /// Silences that it stands for now.
+    #[serde(default)]
+    pub stands_for: u32,
     /// Tick time since which it is resolved, or resolved and acknowledged.
     closed: Option<Timestamp>,
 }
@@ -217,6 +220,13 @@ impl AlertBook {
         answer(refused)
     }
 
+    /// How many silences an alert stands for; its version stays: nobody's act depends on it.
+    pub fn stand_for(&mut self, id: AlertId, count: u32) -> Option<&Alert> {
+        let alert = self.alerts.get_mut(&id)?;
+        alert.stands_for = count;
+        Some(alert)
+    }
+
     /// Lets go of alerts whose time is over, oldest first.
     pub fn expire(&mut self, now: Timestamp) -> Vec<AlertId> {
         let mut gone = Vec::new();
@@ -246,12 +256,12 @@ impl AlertBook {
         let mut book = Self::take_over(snapshot)?;
         for alert in book.alerts.values_mut() {
             let p = pipelines.iter().position(|p| p.name == alert.label.pipeline);
-            let rule = p.and_then(|p| pipelines[p].rules.iter().position(|rule| rule.name == alert.label.rule));
+            let rule = p.and_then(|p| pipelines[p].place_of(&alert.label.rule));
             alert.last.pipeline = p.map_or(GONE, |p| p as u16);
-            alert.last.rule = rule.map_or(GONE, |rule| rule as u16);
-            let window = p.zip(rule).and_then(|(p, rule)| pipelines[p].window_of_rule(rule));
+            alert.last.rule = rule.unwrap_or(GONE);
+            let row = p.zip(rule).and_then(|(p, rule)| pipelines[p].head(rule)).and_then(|head| head.row);
             let on_case = alert.last.case.is_some().then_some(1);
-            let tag = window.and_then(|window| window.area_tag).or(on_case).and_then(|i| alert.key.tags.get(i));
+            let tag = row.and_then(|row| row.area_tag).or(on_case).and_then(|i| alert.key.tags.get(i));
             let area = tag.and_then(|tag| facts.area_of(tag));
             alert.key = Arc::new(Key { tags: alert.key.tags.clone(), area });
             alert.last.key = alert.key.clone();
@@ -320,6 +330,7 @@ impl Alert {
             last: change.clone(),
             history: VecDeque::new(),
             forgotten: 0,
+            stands_for: 0,
             closed: None,
         }
     }

@@ -1,6 +1,6 @@
 //! What a partition sends at a tick and when it is over: the part of collecting that time decides.
 //!
-//! Owns: which partials are due (watermark, idle, deadline, `early`), when a window can take nothing more (D6).
+//! Owns: which partials are due (watermark, idle, deadline, `early`), when a window can take nothing more (D6), who was heard.
 //! Refuses to know: events, verdicts.
 //!
 //! Invariants
@@ -11,6 +11,8 @@
 
 use super::{Part, PartOutput};
 use crate::engine::PartitionTick;
+use crate::engine::absence::LastHeard;
+use crate::engine::keys::Texts;
 use crate::pipeline::Pipeline;
 use crate::time::{Span, Timestamp};
 
@@ -69,6 +71,25 @@ impl Part {
             self.seen.expire(watermark);
         }
         out
+    }
+
+    /// An accepted event, for rules on absent sources.
+    #[inline]
+    pub(super) fn note_present(&mut self, absences: &[u16], source: u32, at: Timestamp) {
+        for absence in absences {
+            let newest = self.present[*absence as usize].entry(source).or_insert(at);
+            *newest = at.max(*newest);
+        }
+    }
+
+    /// Who was heard since the last tick.
+    pub(super) fn take_present(&mut self, sources: &Texts) -> Vec<LastHeard> {
+        let mut heard = Vec::new();
+        for (absence, present) in self.present.iter_mut().enumerate() {
+            let present = std::mem::take(present).into_iter();
+            heard.extend(present.map(|(number, at)| LastHeard { absence: absence as u16, source: sources.text(number).into(), at }));
+        }
+        heard
     }
 
     pub(super) fn next_deadline(&self, pipeline: &Pipeline, now: Timestamp, readable: Span) -> Option<Timestamp> {

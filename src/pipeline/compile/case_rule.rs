@@ -52,6 +52,7 @@ impl Compiler<'_> {
             vars: Vec::new(),
             hold: Span::ZERO,
             early: false,
+            stands_for: Vec::new(),
             no_data: None,
             severity,
             title,

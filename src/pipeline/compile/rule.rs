@@ -22,12 +22,12 @@ use super::window::is_aggregate;
 use super::{AREA_VARS, Compiler, Known, Version};
 use std::ops::Range;
 
-struct RuleScope<'a> {
-    window: &'a WindowSpec,
+pub(super) struct RuleScope<'a> {
+    pub window: &'a WindowSpec,
     /// Fields and keys of the window that have mistakes of their own: no more is said of them.
-    broken: &'a [String],
-    known: &'a Known,
-    vars: &'a mut Vec<RuleVar>,
+    pub broken: &'a [String],
+    pub known: &'a Known,
+    pub vars: &'a mut Vec<RuleVar>,
 }
 
 impl RuleScope<'_> {
@@ -145,15 +145,15 @@ impl Compiler<'_> {
     pub(super) fn rules(&mut self, windows: &[WindowSpec], cases: &mut [CaseDraft<'_>]) -> Vec<RuleSpec> {
         let mut rules: Vec<RuleSpec> = Vec::new();
         let mut names: Vec<&Text> = Vec::new();
-        let alerts = &self.spec.alerts;
-        for yaml in alerts {
-            if let Some(text) = &yaml.alert {
-                if let Some(first) = names.iter().find(|n| n.value == text.value) {
-                    self.report.add(text.at, format!("the alert `{}` stands in line {} already: rename one", text.value, first.at.line));
-                }
-                names.push(text);
+        let spec = self.spec;
+        for text in spec.alerts.iter().map(|a| &a.alert).chain(spec.absences.iter().map(|a| &a.alert)).flatten() {
+            if let Some(first) = names.iter().find(|n| n.value == text.value) {
+                self.report.add(text.at, format!("the alert `{}` stands in line {} already: rename one", text.value, first.at.line));
             }
-            self.check_sop(yaml);
+            names.push(text);
+        }
+        for yaml in &spec.alerts {
+            self.check_sop(yaml.sop.as_ref());
             rules.extend(match &yaml.case {
                 Some(on) => self.case_rule(yaml, on, cases),
                 None => self.rule(yaml, windows),
@@ -171,6 +171,10 @@ impl Compiler<'_> {
             let what =
                 format!("`early: true` needs early rows, and `{}` has none: give that window `early: 10s` or the like", window.measurement);
             self.report.add(yaml.at, what);
+        }
+        if let (Some(first), None) = (yaml.stands_for.first(), window.area_tag) {
+            let what = format!("`stands_for` is for the sources of an area: add `area` to the `by` of `{}`", window.measurement);
+            self.report.add(first.at, what);
         }
         let known = self.known;
         let mut vars = Vec::new();
@@ -203,6 +207,10 @@ impl Compiler<'_> {
             .add("early", &yaml.early.to_string())
             .add("no data", &format!("{:?}", yaml.no_data))
             .add("severity", &format!("{severity:?}"));
+        let stands_for: Vec<String> = yaml.stands_for.iter().map(|t| t.value.clone()).collect();
+        stands_for.iter().for_each(|name| {
+            version.add("stands for", name);
+        });
         Some(RuleSpec {
             name,
             watches: Watches::Rows(index),
@@ -212,6 +220,7 @@ impl Compiler<'_> {
             hold: yaml.hold,
             early: yaml.early,
             no_data: yaml.no_data,
+            stands_for,
             severity,
             title,
             sop: yaml.sop.as_ref().map(|t| t.value.clone()),
@@ -220,8 +229,8 @@ impl Compiler<'_> {
         })
     }
 
-    fn check_sop(&mut self, yaml: &AlertYaml) {
-        if let (Some(text), Some(sops)) = (&yaml.sop, &self.known.sops)
+    pub(super) fn check_sop(&mut self, sop: Option<&Text>) {
+        if let (Some(text), Some(sops)) = (sop, &self.known.sops)
             && !sops.contains(&text.value)
         {
             let next = closest(&text.value, sops.iter().map(String::as_str));
@@ -259,7 +268,7 @@ impl Compiler<'_> {
         Some(program)
     }
 
-    fn template(&mut self, text: &Text, scope: &RuleScope<'_>) -> Vec<TemplatePart> {
+    pub(super) fn template(&mut self, text: &Text, scope: &RuleScope<'_>) -> Vec<TemplatePart> {
         let mut mistakes = Vec::new();
         let mut resolve = |path: &str| match scope.resolve(path) {
             Err(_) if scope.is_broken(path) => Ok(None),

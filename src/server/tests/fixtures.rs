@@ -34,6 +34,7 @@ pub fn alert(number: u32, version: u32, sector: &str, area_code: &str) -> AlertV
         reason: None,
         retroactive: false,
         acknowledged: None,
+        stands_for: None,
         evidence: Evidence {
             measurement: format!("{sector}_loop"),
             window_start: 0,

@@ -1,5 +1,6 @@
 //! Tables in simulated time, each named after its contract (docs: DESIGN, section 4).
 
+mod absence;
 mod bounds;
 mod cases;
 mod packs;

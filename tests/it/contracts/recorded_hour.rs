@@ -41,7 +41,7 @@ fn the_block_is_found_and_resolved() {
     let mut changes = Changes::default();
     ioc::file_run::run(&setup, vec![reader], 1, &mut changes).unwrap();
 
-    let rule = |c: &AlertChange| setup.pipelines[c.pipeline as usize].rules[c.rule as usize].name.as_str();
+    let rule = |c: &AlertChange| setup.pipelines[c.pipeline as usize].head(c.rule).map_or("", |head| head.name);
     let of_block = |c: &&AlertChange| matches!(rule(c), "flow_stopped" | "queue_long") && upstream.contains(&&*c.key.tags[1]);
     let fired: Vec<&AlertChange> = changes.0.iter().filter(|c| c.to == Condition::Firing && c.from != Condition::NoData).collect();
     let first =

@@ -19,6 +19,7 @@ fn copy(output: &PartitionOutput) -> PartitionOutput {
         batches: p.batches.clone(),
         heard: p.heard.clone(),
         cases: p.cases.clone(),
+        last_heard: p.last_heard.clone(),
     };
     PartitionOutput { parts: output.parts.iter().map(part).collect(), late: Vec::new(), rejected: Vec::new() }
 }

@@ -99,8 +99,8 @@ pub fn visible(effects: &Effects) -> Vec<String> {
 
 /// `rule from>to at(seconds) reason`.
 pub fn change_line(setup: &Setup, change: &AlertChange) -> String {
-    let rule = setup.pipelines.get(change.pipeline as usize).and_then(|p| p.rules.get(change.rule as usize));
-    let name = rule.map_or("gone", |r| r.name.as_str());
+    let rule = setup.pipelines.get(change.pipeline as usize).and_then(|p| p.head(change.rule));
+    let name = rule.map_or("gone", |r| r.name);
     let mut line = format!("{name} {}>{} {}", condition(change.from), condition(change.to), (change.at - T0).0 / 1_000_000_000);
     if let Some(reason) = change.reason {
         let _ = write!(line, " {reason:?}");

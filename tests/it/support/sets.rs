@@ -48,6 +48,7 @@ alerts:
     when: high > 8
     severity: minor
     title: {vi: Vượt, en: Over}
+  - {alert: gone, absent: t.a, after: 2 * cadence, severity: notice, title: {vi: Mất, en: Gone}}
 ";
 
 pub const SLOW: &str = "
@@ -85,6 +86,7 @@ alerts:
     no_data: 2m
     severity: notice
     title: {vi: Lặng, en: Calm}
+  - {alert: quiet, absent: t.a, after: 90s, severity: notice, title: {vi: Im, en: Quiet}}
 ";
 
 pub const HOPS: &str = "
