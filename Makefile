@@ -6,7 +6,7 @@ SHELL := bash
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
-demo: ## build everything and play the recorded hour on http://127.0.0.1:8080; nothing else is needed
+demo: ## build everything and play the simulated province and the recorded hour on http://127.0.0.1:8080; nothing else is needed
 	@.ci/needs
 	@$(MAKE) --no-print-directory web
 	cargo run --release --locked -- demo

@@ -54,7 +54,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What is done with the doors before the log is read.
-pub type Prepare = Box<dyn FnOnce(&Doors) -> anyhow::Result<()> + Send>;
+/// It may tell how much of it is done, 0..1: the page shows that.
+pub type Prepare = Box<dyn FnOnce(&Doors, &mut dyn FnMut(f64)) -> anyhow::Result<()> + Send>;
 
 /// How an app is run besides its settings.
 #[derive(Default)]
@@ -330,7 +331,9 @@ impl Engine {
     }
 
     fn prepare(&mut self) -> anyhow::Result<()> {
-        self.options.prepare.take().map_or(Ok(()), |prepare| prepare(&self.doors))
+        let Some(prepare) = self.options.prepare.take() else { return Ok(()) };
+        let mut shown = None;
+        prepare(&self.doors, &mut |share| self.show_building(&mut shown, share))
     }
 
     fn clock(&self) -> anyhow::Result<Clock> {

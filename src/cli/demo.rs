@@ -1,34 +1,33 @@
-//! `ioc demo`: a recorded hour of traffic in Gia Nghĩa with a real jam in it, played now.
+//! `ioc demo`: the simulated province and a recorded hour of traffic in Gia Nghĩa with a real jam in it, played now.
 //!
-//! Owns: which recording, where in it now lies, the loop. Refuses to know: windows, rules; it only appends to the log.
+//! demo/recorded.rs plays the recording, demo/province.rs the province.
+//!
+//! Owns: what is played, in which order it is made. Refuses to know: windows, rules; it only appends to the log.
 //!
 //! Invariants
-//! 1. What lies before now is written to the log with its own broker times, shifted by whole minutes; the rest arrives when it is due.
-//! 2. Each round has new ids: they hold the shifted times.
+//! 1. The page answers before anything is read; it shows how much of the history is written.
+//! 2. What lies before now is in the log, in the order of its broker times, before anything live is.
 //!
 //! Called by: cli.
+
+mod province;
+mod recorded;
 
 use super::run::{init_log, runtime, wait_for_end};
 use super::{CliError, wiring};
 use crate::app::{App, Doors, Options};
 use crate::driver::wall_clock;
-use crate::ingest::file::unpack;
 use crate::ingest::kafka::TopicSettings;
-use crate::ingest::log::NewRecord;
-use crate::ingest::mapped::load_map;
 use crate::ingest::topics::{self, TopicPlan};
-use crate::pipeline::map::{Emitted, JsonRow, Map, RowView};
 use crate::settings::{LogKind, Settings, StoreKind};
 use crate::time::{Span, Timestamp};
 use anyhow::Context;
 use clap::Args;
-use std::borrow::Cow;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use province::Play;
+use recorded::{Feeder, Recording};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 #[derive(Args)]
 pub struct DemoArgs {
@@ -50,147 +49,64 @@ pub struct DemoArgs {
     /// Only feed Kafka; another process runs.
     #[arg(long)]
     feed_only: bool,
-}
-
-/// One recorded line and when it arrived.
-struct Line {
-    arrived: Timestamp,
-    text: String,
-}
-
-struct Recording {
-    lines: Vec<Line>,
-    map: Map,
-    /// First instant of the recorded hour.
-    start: Timestamp,
-}
-
-const HOUR: Span = Span::hours(1);
-
-/// A row whose times are moved.
-struct Shifted<'a> {
-    row: &'a JsonRow,
-    times: &'a [bool],
-    by: Span,
-}
-
-impl RowView for Shifted<'_> {
-    fn text(&self, column: usize) -> Option<Cow<'_, str>> {
-        let text = self.row.text(column)?;
-        if !self.times[column] {
-            return Some(text);
-        }
-        let moved = Timestamp::parse_rfc3339(text.as_bytes()).map(|t| (t + self.by).to_string());
-        moved.map_or(Some(text), |t| Some(Cow::Owned(t)))
-    }
-}
-
-impl Recording {
-    fn read(folder: &Path, map: &Path) -> anyhow::Result<Recording> {
-        let path = folder.join("events.ndjson.gz");
-        let file = File::open(&path)
-            .with_context(|| format!("the recording {} cannot be opened; run the demo from the project's folder", path.display()))?;
-        let map = load_map(map)?;
-        let mut lines = Vec::new();
-        for line in BufReader::new(unpack(&path, file)?).lines() {
-            let text = line?;
-            let arrived =
-                text.split("\"arrived\":\"").nth(1).and_then(|t| t.split('"').next()).and_then(|t| Timestamp::parse_rfc3339(t.as_bytes()));
-            let arrived = arrived.with_context(|| format!("{}:{}: a line without `arrived`", path.display(), lines.len() + 1))?;
-            lines.push(Line { arrived, text });
-        }
-        let first = lines.first().context("the recording is empty")?.arrived;
-        let start = Timestamp(first.0 - first.0.rem_euclid(HOUR.0));
-        Ok(Recording { lines, map, start })
-    }
-
-    /// The shift, in whole minutes, that puts `now` into the minute that begins at `at` of the recorded hour.
-    fn shift(&self, now: Timestamp, at: Span) -> Span {
-        let minute = Timestamp(now.0 - now.0.rem_euclid(Span::minutes(1).0));
-        minute - (self.start + at)
-    }
-
-    fn event(&self, line: &Line, by: Span) -> anyhow::Result<Vec<Emitted>> {
-        let row = JsonRow::read(&self.map, line.text.as_bytes()).map_err(anyhow::Error::msg)?;
-        let times: Vec<bool> = self.map.columns().iter().map(|c| matches!(c.as_str(), "t" | "arrived")).collect();
-        let mut out = Vec::new();
-        self.map.emit(&Shifted { row: &row, times: &times, by }, &mut out).map_err(anyhow::Error::msg)?;
-        Ok(out)
-    }
-
-    /// All lines that arrived before `now`, as records of the log with their own broker times.
-    fn history(&self, now: Timestamp, by: Span) -> anyhow::Result<Vec<NewRecord>> {
-        let mut records = Vec::new();
-        for line in self.lines.iter().take_while(|l| l.arrived + by < now) {
-            for event in self.event(line, by)? {
-                records.push(NewRecord { broker_time: Some(line.arrived + by), ..new_record(event) });
-            }
-        }
-        Ok(records)
-    }
-}
-
-fn new_record(event: Emitted) -> NewRecord {
-    NewRecord { key: Some(source_of(&event.json).into_bytes().into()), value: event.json.into(), ..NewRecord::default() }
-}
-
-/// Producers partition by source (R4).
-fn source_of(json: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Source {
-        source: String,
-    }
-    serde_json::from_slice::<Source>(json).map(|s| s.source).unwrap_or_default()
+    /// Only the recorded hour, without the simulated province.
+    #[arg(long)]
+    recorded_only: bool,
 }
 
 pub fn demo(mut settings: Settings, args: DemoArgs) -> Result<(), CliError> {
     init_log();
-    let recording = Arc::new(Recording::read(&args.recording, &args.map)?);
     let history = settings.log == LogKind::Embedded;
     let at = minute_of(args.at.as_deref().unwrap_or(if history { "07:27" } else { "07:22" }))?;
-    let by = recording.shift(wall_clock(), at);
     if settings.log == LogKind::Kafka {
         make_topics(&settings)?;
     }
+    let registry = (!args.recorded_only).then(|| settings.registry.clone());
+    let scene = Scene { recording: args.recording.clone(), map: args.map.clone(), registry, at, began: wall_clock() };
     if args.feed_only {
-        return feed_only(&settings, &recording, by);
+        return feed_only(&settings, &scene);
     }
     settings.data = args.data.clone();
+    // history lies fourteen days back
+    settings.log_days = settings.log_days.max(21);
     empty(&settings.data)?;
     if let Some(listen) = args.listen {
         settings.listen = listen;
     }
     settings.listen = free_port(settings.listen)?;
     runtime()?.block_on(async {
-        let began = wall_clock();
-        let past = recording.clone();
-        let (write_history, told) = (history, settings.store);
         let (written, history_written) = tokio::sync::oneshot::channel();
-        let prepare = move |doors: &Doors| {
-            if let (Doors::Embedded(log), true) = (doors, write_history) {
-                let records = past.history(began, by)?;
-                for some in records.chunks(5_000) {
-                    log.append_blocking(some.to_vec())?;
+        let steps = if history && !args.recorded_only { province::steps(scene.began) } else { Vec::new() };
+        let told = settings.store;
+        // the page answers first: all of this is done behind it
+        let prepare = move |doors: &Doors, done: &mut dyn FnMut(f64)| {
+            let cast = scene.open()?;
+            if let (Doors::Embedded(log), true) = (doors, history) {
+                let recorded = cast.recording.history(scene.began, cast.by)?;
+                match &cast.province {
+                    Some(play) => play.write_history(log, recorded, done)?,
+                    None => recorded.chunks(5_000).try_for_each(|some| log.append_blocking(some.to_vec()).map(drop))?,
                 }
             }
             // nobody waits only if the demo stops already
-            let _ = written.send(());
+            let _ = written.send(cast);
             Ok(())
         };
         let said = wiring(&settings);
         let data = settings.data.display().to_string();
-        let app = App::start(settings, Options { prepare: Some(Box::new(prepare)), ..Options::default() }).await?;
+        let options = Options { prepare: Some(Box::new(prepare)), demo: steps, ..Options::default() };
+        let app = App::start(settings, options).await?;
         println!("\n  Trang điều hành / operations page   http://{}\n  Dữ liệu / data folder               {data}  ({said})", app.address);
         println!("  Dừng / stop                         Ctrl-C\n");
         if told == StoreKind::Influx {
             println!("  Recorded hour from {}, live through Kafka.\n", args.at.as_deref().unwrap_or("07:22"));
         }
         let stop = Arc::new(AtomicBool::new(false));
-        let feeder = Feeder { recording, doors: app.doors.clone(), stop: stop.clone(), by, from: history.then_some(began) };
+        let (doors, stopped) = (app.doors.clone(), stop.clone());
         let feeding = tokio::spawn(async move {
             // what is live must not enter the log before what lies before it
             match history_written.await {
-                Ok(()) => feeder.run().await,
+                Ok(cast) => cast.play(doors, stopped, history).await,
                 Err(_) => Ok(()),
             }
         });
@@ -200,6 +116,44 @@ pub fn demo(mut settings: Settings, args: DemoArgs) -> Result<(), CliError> {
         app.stop().await?;
         Ok(())
     })
+}
+
+/// What is played, before it is read.
+struct Scene {
+    recording: PathBuf,
+    map: PathBuf,
+    /// `None`: no province.
+    registry: Option<PathBuf>,
+    at: Span,
+    began: Timestamp,
+}
+
+/// Who plays.
+struct Cast {
+    recording: Arc<Recording>,
+    /// The recording's shift to now.
+    by: Span,
+    province: Option<Arc<Play>>,
+    began: Timestamp,
+}
+
+impl Scene {
+    fn open(&self) -> anyhow::Result<Cast> {
+        let recording = Arc::new(Recording::read(&self.recording, &self.map)?);
+        let by = recording.shift(self.began, self.at);
+        let play = self.registry.as_deref().map(|registry| Play::new(registry, self.began)).transpose()?;
+        Ok(Cast { recording, by, province: play.map(Arc::new), began: self.began })
+    }
+}
+
+impl Cast {
+    /// All that is due, for ever. `history`: what lies before the beginning is in the log already.
+    async fn play(self, doors: Doors, stop: Arc<AtomicBool>, history: bool) -> anyhow::Result<()> {
+        if let Some(play) = self.province {
+            province::spawn(play, doors.clone(), stop.clone());
+        }
+        Feeder { recording: self.recording, doors, stop, by: self.by, from: history.then_some(self.began) }.run().await
+    }
 }
 
 /// The demo's topics, where they are missing.
@@ -212,77 +166,21 @@ fn make_topics(settings: &Settings) -> Result<(), CliError> {
     Ok(())
 }
 
-fn feed_only(settings: &Settings, recording: &Arc<Recording>, by: Span) -> Result<(), CliError> {
+fn feed_only(settings: &Settings, scene: &Scene) -> Result<(), CliError> {
     use tokio::signal::unix::{SignalKind, signal};
     runtime()?.block_on(async {
         let doors = crate::app::open_kafka_door(settings)?;
-        let feeder = Feeder { recording: recording.clone(), doors, stop: Arc::new(AtomicBool::new(false)), by, from: None };
+        let stop = Arc::new(AtomicBool::new(false));
+        let feeding = scene.open()?.play(doors, stop.clone(), false);
         let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        tokio::select! {
-            fed = feeder.run() => Ok(fed?),
+        let ended = tokio::select! {
+            fed = feeding => fed.map_err(CliError::from),
             _ = tokio::signal::ctrl_c() => Ok(()),
             _ = term.recv() => Ok(()),
-        }
+        };
+        stop.store(true, Ordering::Relaxed);
+        ended
     })
-}
-
-/// Appends what is due, for ever.
-struct Feeder {
-    recording: Arc<Recording>,
-    doors: Doors,
-    stop: Arc<AtomicBool>,
-    by: Span,
-    /// Lines before this are in the log already; `None`: there is no history, the first line due now is the first.
-    from: Option<Timestamp>,
-}
-
-impl Feeder {
-    async fn run(self) -> anyhow::Result<()> {
-        let from = self.from.unwrap_or_else(wall_clock);
-        let mut by = self.by;
-        loop {
-            for line in &self.recording.lines {
-                let due = line.arrived + by;
-                if due < from {
-                    continue;
-                }
-                let wait = (due - wall_clock()).0;
-                if wait > 0 {
-                    tokio::time::sleep(Duration::from_nanos(wait as u64)).await;
-                }
-                if self.stop.load(Ordering::Relaxed) {
-                    return Ok(());
-                }
-                for event in self.recording.event(line, by)? {
-                    self.append(event).await?;
-                }
-            }
-            by = by + HOUR;
-        }
-    }
-
-    async fn append(&self, event: Emitted) -> anyhow::Result<()> {
-        match &self.doors {
-            // not awaited one by one: the log gathers what comes within 5 ms
-            Doors::Embedded(log) => {
-                let log = log.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = log.append(vec![new_record(event)]).await {
-                        tracing::error!(%error, "the demo's event was not appended");
-                    }
-                });
-            }
-            Doors::Kafka(door, topic) => {
-                let sent = door.append(topic, Some(source_of(&event.json).as_bytes()), &[], &event.json, None);
-                tokio::spawn(async move {
-                    if let Err(error) = sent.await {
-                        tracing::error!(%error, "the demo's event was not appended");
-                    }
-                });
-            }
-        }
-        Ok(())
-    }
 }
 
 /// "07:27" → minutes after the recording's full hour.

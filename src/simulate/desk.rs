@@ -101,8 +101,8 @@ impl Matter {
         self.steps[0].0
     }
 
-    pub fn counts_online(&self) -> Option<bool> {
-        (!self.marks.classified).then_some(self.marks.online)
+    pub fn is_secret(&self) -> bool {
+        self.marks.classified
     }
 
     fn write(&self, out: &mut Vec<u8>, step: usize) {
@@ -166,6 +166,8 @@ pub struct Step {
     /// Partition key: the subject, else the source.
     pub key: String,
     pub bytes: Vec<u8>,
+    /// Pipelines leave it out: copies of it would be counted nowhere.
+    pub secret: bool,
 }
 
 pub struct Desk<'a> {
@@ -201,7 +203,7 @@ impl<'a> Desk<'a> {
                 let mut bytes = Vec::with_capacity(400);
                 matter.write(&mut bytes, n);
                 let (kind, source) = matter.kind.names();
-                steps.push(Step { at: *at, kind, source, key: matter.subject.clone(), bytes });
+                steps.push(Step { at: *at, kind, source, key: matter.subject.clone(), bytes, secret: matter.marks.classified });
             }
         })?;
         steps.extend(super::indicators::reports(self.chance, day));

@@ -72,7 +72,7 @@ pub fn reports(chance: Chance, day: i64) -> impl Iterator<Item = Step> {
         }
         text::word(&mut bytes, "evidence_uri", &format!("https://ioc.lamdong.example/minh-chung/{}/{month}", report.indicator));
         text::close(&mut bytes);
-        Step { at: report.at, kind: "indicator.report", source: report.source, key: report.source.to_owned(), bytes }
+        Step { at: report.at, kind: "indicator.report", source: report.source, key: report.source.to_owned(), bytes, secret: false }
     })
 }
 

@@ -87,7 +87,12 @@ impl Province {
 
     /// Events that arrive in `[from, to)`, in order.
     pub fn events(&self, from: Timestamp, to: Timestamp) -> Result<Stream<'_>, NoCalendar> {
-        Stream::new(self, from, to)
+        Stream::new(self, from, to, true)
+    }
+
+    /// Of them what offices send: field reports, dossiers, work files, indicators.
+    pub fn cases(&self, from: Timestamp, to: Timestamp) -> Result<Stream<'_>, NoCalendar> {
+        Stream::new(self, from, to, false)
     }
 
     /// What is true of `[from, to)`, with what its stream counted.

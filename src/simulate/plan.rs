@@ -4,7 +4,7 @@
 //!
 //! Invariants
 //! 1. The faults of a day follow from the seed, the day (at +07:00) and the sites; each begins and ends within its day.
-//! 2. No site has two faults at once; what shares a junction or a gateway with a faulty site is not chosen for another.
+//! 2. No site has two faults at once; what shares an approach or a gateway with a faulty site is not chosen for another.
 //!
 //! Called by: simulate.
 
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub enum FaultKind {
     /// A river gauge rises through all three alarm levels, after heavy rain upstream.
     Flood,
-    /// A junction is blocked: queues grow, nothing passes the loops, which stay covered.
+    /// One approach of a junction is blocked: queues grow, nothing passes the loops, which stay covered.
     Block,
     /// A gateway is dead: the thirty sources behind it are silent.
     Gateway,
@@ -184,7 +184,7 @@ impl Plan {
 /// What a day's faults have taken already.
 #[derive(Default)]
 struct Taken {
-    junctions: Vec<Option<u32>>,
+    approaches: Vec<Option<u32>>,
     sites: Vec<usize>,
 }
 
@@ -192,8 +192,8 @@ pub const CATEGORIES: [&str; 6] = ["environment", "infrastructure", "traffic", "
 
 fn place(kind: FaultKind, sites: &[Site], draw: &mut Draw, taken: &mut Taken, from: Timestamp, length: Span, number: i64) -> Option<Fault> {
     let free = |s: usize, taken: &Taken| {
-        let junction = sites[s].junction;
-        !taken.sites.contains(&s) && (junction.is_none() || !taken.junctions.contains(&junction))
+        let approach = sites[s].approach;
+        !taken.sites.contains(&s) && (approach.is_none() || !taken.approaches.contains(&approach))
     };
     let those = |wanted: &dyn Fn(&Site) -> bool, taken: &Taken| -> Vec<usize> {
         (0..sites.len()).filter(|s| wanted(&sites[*s]) && free(*s, taken)).collect()
@@ -207,9 +207,9 @@ fn place(kind: FaultKind, sites: &[Site], draw: &mut Draw, taken: &mut Taken, fr
             gauge
         }
         FaultKind::Block => {
-            let one = choose(draw, &those(&|s| s.junction.is_some(), taken))?;
-            chosen = those(&|s| s.junction == sites[one].junction, taken);
-            taken.junctions.push(sites[one].junction);
+            let one = choose(draw, &those(&|s| s.approach.is_some(), taken))?;
+            chosen = those(&|s| s.approach == sites[one].approach, taken);
+            taken.approaches.push(sites[one].approach);
             one
         }
         FaultKind::Gateway => {
@@ -218,10 +218,10 @@ fn place(kind: FaultKind, sites: &[Site], draw: &mut Draw, taken: &mut Taken, fr
             gateway
         }
         // in a town, where people are
-        FaultKind::Cluster => choose(draw, &those(&|s| s.junction.is_some(), taken))?,
+        FaultKind::Cluster => choose(draw, &those(&|s| s.approach.is_some(), taken))?,
         FaultKind::Clock | FaultKind::Upload => {
-            let one = choose(draw, &those(&|s| s.role == Role::Loop && s.junction.is_some(), taken))?;
-            taken.junctions.push(sites[one].junction);
+            let one = choose(draw, &those(&|s| s.role == Role::Loop && s.approach.is_some(), taken))?;
+            taken.approaches.push(sites[one].approach);
             chosen.push(one);
             one
         }

@@ -64,8 +64,8 @@ pub struct Site {
     /// Degrees; `None` for what has no place.
     pub at: Option<(f64, f64)>,
     pub cadence: Span,
-    /// Sites of one junction are blocked together.
-    pub junction: Option<u32>,
+    /// Two approaches a junction, numbered from 0; sites of one approach are blocked together.
+    pub approach: Option<u32>,
     /// Id of the gateway that its readings pass through.
     pub gateway: Option<String>,
     pub river: Option<&'static str>,
@@ -88,7 +88,7 @@ impl Site {
             area: PROVINCE.to_owned(),
             at: None,
             cadence: Span::ZERO,
-            junction: None,
+            approach: None,
             gateway: None,
             river: None,
             name: [String::new(), String::new()],
@@ -306,11 +306,11 @@ impl Builder<'_> {
                 for (role, n, cadence) in
                     [(Role::Loop, LOOPS_OF_A_JUNCTION, Span::seconds(15)), (Role::Queue, QUEUES_OF_A_JUNCTION, Span::seconds(20))]
                 {
-                    for _ in 0..n {
+                    for i in 0..n {
                         let count = &mut number[usize::from(role == Role::Queue)];
                         *count += 1;
                         let id = format!("{}{:03}", if role == Role::Loop { "VT" } else { "HC" }, count);
-                        self.place(role, code, id, cadence, centre)?.junction = Some(junction);
+                        self.place(role, code, id, cadence, centre)?.approach = Some(junction * 2 + i % 2);
                     }
                 }
                 junction += 1;
@@ -403,7 +403,7 @@ fn sector(site: &Site) -> &'static str {
 
 /// `registry/sources/simulated.csv`.
 pub fn registry_csv(sites: &[Site]) -> String {
-    let mut out = "id,type,kind,name_vi,name_en,lon,lat,area,sector,cadence,junction,gateway,river,bd1,bd2,bd3\n".to_owned();
+    let mut out = "id,type,kind,name_vi,name_en,lon,lat,area,sector,cadence,approach,gateway,river,bd1,bd2,bd3\n".to_owned();
     // a call's source is the bus, which has its line among the systems
     for site in sites.iter().filter(|s| !matches!(s.role, Role::Service(_))) {
         let kind = if site.role == Role::Office { site.office } else { site.role.kind() };
@@ -411,7 +411,7 @@ pub fn registry_csv(sites: &[Site]) -> String {
         // what has a place is located by it
         let area = if site.at.is_some() { "" } else { &site.area };
         let cadence = if site.cadence == Span::ZERO { String::new() } else { site.cadence.to_string() };
-        let junction = site.junction.map(|j| format!("J{:02}", j + 1)).unwrap_or_default();
+        let approach = site.approach.map(|a| format!("J{:02}-{}", a / 2 + 1, a % 2 + 1)).unwrap_or_default();
         let alarms = match site.role {
             Role::Water { alarms: [a, b, c], .. } => [a, b, c].map(|m| m.to_string()),
             _ => Default::default(),
@@ -419,7 +419,7 @@ pub fn registry_csv(sites: &[Site]) -> String {
         let gateway = site.gateway.as_deref().unwrap_or_default();
         let _ = writeln!(
             out,
-            "{},{kind},{},{},{},{lon},{lat},{area},{},{cadence},{junction},{gateway},{},{}",
+            "{},{kind},{},{},{},{lon},{lat},{area},{},{cadence},{approach},{gateway},{},{}",
             site.id,
             words(site.role).0,
             quoted(&site.name[0]),

@@ -96,11 +96,13 @@ pub struct Stream<'a> {
     /// What arrives later, unordered; and now, in order.
     pending: Vec<Pending>,
     ready: VecDeque<Pending>,
+    /// Sites that speak: all, or none but the offices.
+    sites: usize,
     pub tally: Tally,
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn new(province: &'a Province, from: Timestamp, to: Timestamp) -> Result<Stream<'a>, NoCalendar> {
+    pub(super) fn new(province: &'a Province, from: Timestamp, to: Timestamp, sensors: bool) -> Result<Stream<'a>, NoCalendar> {
         let desk = Desk::new(province.chance, &province.working, &province.sites);
         // what is on its way at `from`
         let first = Timestamp((from - LONGEST).0.div_euclid(SLOT.0) * SLOT.0);
@@ -115,10 +117,13 @@ impl<'a> Stream<'a> {
             to,
             pending: Vec::new(),
             ready: VecDeque::new(),
+            sites: if sensors { province.sites.len() } else { 0 },
             tally: Tally::default(),
         };
         stream.enter(local(first).0)?;
-        stream.uploads_before(first);
+        if sensors {
+            stream.uploads_before(first);
+        }
         Ok(stream)
     }
 
@@ -142,7 +147,7 @@ impl<'a> Stream<'a> {
         if self.day != Some(day) {
             self.enter(day)?;
         }
-        for site in 0..self.province.sites.len() {
+        for site in 0..self.sites {
             self.turns(site, from, to);
         }
         let agenda = self.agendas.get(&day).map(Vec::as_slice).unwrap_or_default();
@@ -150,7 +155,9 @@ impl<'a> Stream<'a> {
         let end = agenda.partition_point(|s| s.at < to);
         for place in start..end {
             let turn = day * AGENDA + place as i64;
-            self.send(OFFICES, turn, self.agendas[&day][place].at);
+            let step = &self.agendas[&day][place];
+            let (at, secret) = (step.at, step.secret);
+            self.send(OFFICES, turn, at, secret);
         }
         self.slot = to;
         self.pending.sort_unstable_by(|a, b| b.cmp(a));
@@ -195,16 +202,15 @@ impl<'a> Stream<'a> {
         }
         let mut turn = (from.0 - phase + cadence - 1).div_euclid(cadence);
         while turn * cadence + phase < to.0 {
-            self.send(site, turn, Timestamp(turn * cadence + phase));
+            self.send(site, turn, Timestamp(turn * cadence + phase), false);
             turn += 1;
         }
     }
 
-    /// One true reading goes on its way.
-    fn send(&mut self, site: usize, turn: i64, t: Timestamp) {
+    /// One true reading goes on its way; `own`: neither broken nor doubled.
+    fn send(&mut self, site: usize, turn: i64, t: Timestamp, mut own: bool) {
         let mut draw = self.province.chance.at(WAY, site as i64, turn);
         let milli = |ms: i64| Span(ms * crate::time::NANOS_PER_MILLI);
-        let mut own = false;
         if site != OFFICES {
             for fault in self.plan.of_site(site).filter(|f| f.holds(t) && f.sites.contains(&site)) {
                 match fault.kind {

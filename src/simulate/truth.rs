@@ -211,7 +211,7 @@ struct Cases<'a> {
     out: Vec<Expected>,
     /// By unit: spans in which a dossier of it is overdue.
     overdue: BTreeMap<String, Vec<(Timestamp, Timestamp)>>,
-    /// By unit: work files that are counted, as they are first seen.
+    /// By unit: work files that are counted, as they are closed.
     files: BTreeMap<String, Vec<Timestamp>>,
     failed: Option<NoCalendar>,
 }
@@ -242,8 +242,8 @@ impl Cases<'_> {
                 }
             }
             MatterKind::File => {
-                if matter.counts_online().is_some() {
-                    self.files.entry(matter.unit.clone()).or_default().push(first.0);
+                if let Some((closed, _)) = seen.iter().find(|(_, state)| *state == "closed" && !matter.is_secret()) {
+                    self.files.entry(matter.unit.clone()).or_default().push(*closed);
                 }
             }
         }

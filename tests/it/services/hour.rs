@@ -63,7 +63,7 @@ async fn stored(store: &Store) -> BTreeMap<String, StoredRow> {
 async fn embedded() -> Vec<String> {
     let mut site = Site::new("embedded", ClockKind::Event);
     (site.settings.log, site.settings.store) = (LogKind::Embedded, StoreKind::Embedded);
-    let prepare = |doors: &Doors| {
+    let prepare = |doors: &Doors, _: &mut dyn FnMut(f64)| {
         let Doors::Embedded(log) = doors else { anyhow::bail!("the embedded log is the log") };
         let record = |(key, event): &(String, Vec<u8>)| NewRecord {
             key: Some(key.clone().into()),
