@@ -32,9 +32,9 @@ fn the_traffic_pipelines_compile_as_designed() {
     let files: Vec<(&str, &str)> = texts.iter().map(|(n, t)| (*n, t.as_str())).collect();
     let pipelines = compile_with(&files, &mut wanted).unwrap();
     let lp = &pipelines[0];
-    assert_eq!(wanted.types["traffic.loop"], ["data.count", "data.speed_kmh", "data.occupancy_pct"]);
+    assert_eq!(wanted.types["traffic.loop"], ["data.count", "data.speed_kmh", "data.occupancy_pct", "source"]);
     assert_eq!(lp.timing.max_delay, Span::minutes(15));
-    assert_eq!(lp.timing.dedup, Span::minutes(6));
+    assert_eq!(lp.timing.dedup, Span::minutes(10));
     assert_eq!((lp.timing.idle_after, lp.timing.patience), (Span::seconds(30), Span::minutes(2)));
     let w = &lp.windows[0];
     assert_eq!(
@@ -112,18 +112,40 @@ fn each_type_reads_its_own_slots() {
     assert_eq!(slot(2, 1, 0), Some(0));
 }
 
+const LOOP: &str = r#"pipeline: traffic_loop
+sector: traffic
+from: [traffic.loop]
+out_of_orderness: 5s
+lateness: 5m
+windows:
+  - measurement: traffic_loop
+    every: 1m
+    by: [area, source]
+    fields:
+      vehicles: sum(data.count)
+      speed: mean(data.speed_kmh)
+      occupancy: mean(data.occupancy_pct)
+alerts:
+  - alert: flow_stopped
+    on: traffic_loop
+    when: occupancy > 25 && !known(speed)
+    for: 2m
+    until: known(speed)
+    severity: major
+    title: {vi: "Dòng xe đứng tại {area.name}", en: "Traffic at a standstill in {area.name}"}
+"#;
+
 #[test]
 fn versions_follow_content_only_d2() {
-    let base = one(&shipped("traffic_loop"));
+    let base = one(LOOP);
     let reordered = "lateness: 5m\nout_of_orderness: 5s # other words\nfrom: ['traffic.loop']\nsector: traffic\nalerts:\n- title: {en: E, vi: V}\n  severity: major\n  until: known( speed )\n  for: 120s\n  when: (occupancy>25.0) && (!known(speed))\n  on: traffic_loop\n  alert: flow_stopped\nwindows:\n- fields:\n    vehicles: sum( data.count )\n    speed: mean(data.speed_kmh)\n    occupancy: mean(data.occupancy_pct)\n  by:\n  - area\n  - source\n  every: 60s\n  measurement: traffic_loop\npipeline: traffic_loop\n";
     let same = one(reordered);
     assert_eq!(same.version, base.version);
     assert_eq!(same.windows[0].version, base.windows[0].version);
     assert_eq!(same.rules[0].version, base.rules[0].version);
     let changed = |from: &str, to: &str| {
-        let text = shipped("traffic_loop");
-        assert!(text.contains(from));
-        let p = one(&text.replace(from, to));
+        assert!(LOOP.contains(from));
+        let p = one(&LOOP.replace(from, to));
         (p.version != base.version, p.windows[0].version != base.windows[0].version, p.rules[0].version != base.rules[0].version)
     };
     assert_eq!(changed("every: 1m", "every: 2m"), (true, true, true));
