@@ -25,6 +25,11 @@ describe('order of the queue', () => {
     expect(ids(orderQueue(list, NO_FILTER))).toEqual(['2', '3', '6']);
   });
 
+  it('leaves out what came and went before anybody could look, criticals excepted', () => {
+    const past = { condition: 'resolved' as const, retroactive: true };
+    expect(ids(orderQueue([alert('1', past), alert('2', { ...past, severity: 'critical' }), alert('3', { retroactive: true })], NO_FILTER))).toEqual(['2', '3']);
+  });
+
   it('is total: equal alerts go by id', () => {
     expect(ids(orderQueue([alert('b'), alert('a')], NO_FILTER))).toEqual(['a', 'b']);
   });

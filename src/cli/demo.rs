@@ -82,7 +82,8 @@ pub fn demo(mut settings: Settings, args: DemoArgs) -> Result<(), CliError> {
         let prepare = move |doors: &Doors, done: &mut dyn FnMut(f64)| {
             let cast = scene.open()?;
             if let (Doors::Embedded(log), true) = (doors, history) {
-                let recorded = cast.recording.history(scene.began, cast.by)?;
+                let since = cast.province.as_ref().map(|_| scene.began - province::SENSORS);
+                let recorded = cast.recording.history(scene.began, cast.by, since)?;
                 match &cast.province {
                     Some(play) => play.write_history(log, recorded, done)?,
                     None => recorded.chunks(5_000).try_for_each(|some| log.append_blocking(some.to_vec()).map(drop))?,

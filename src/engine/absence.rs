@@ -8,7 +8,8 @@
 //! 2. A source is silent when every partition that ever heard it says so, one that was never heard when all do: the partition's watermark,
 //!    or its clock less `out_of_orderness` (and `patience`, while it is not idle), has come `after` past what it last heard. Time in which
 //!    it could not be read does not count; a partition that is behind or unreadable says nothing.
-//! 3. A source that was never heard counts from when the registry has it in force, or from the lane's first tick, if later.
+//! 3. A source that was never heard counts from when the registry has it in force, or from the tick in which its pipeline first took
+//!    anything, if later: before that nobody sends, and nobody is missed.
 //! 4. A tick costs O(sources heard + due), never O(sources): each waits in one queue, at the deadline of one partition.
 //! 5. Bounded by the registry's sources × rules; of unreadable spans the last [`MAX_SPANS`] of a partition count.
 //! 6. Changes of a tick come by (at, pipeline, rule, key tags).
@@ -50,8 +51,6 @@ pub struct LastHeard {
 #[derive(Debug, Default)]
 pub struct Absences {
     rules: Vec<Rule>,
-    /// Time of the lane's first tick.
-    began: Option<Timestamp>,
     now: Timestamp,
     partitions: Vec<Unread>,
     stands: Stands,
@@ -80,6 +79,8 @@ struct Rule {
     /// When sources come into force (true) and leave it (false): (time, comes, id), and how far that has been done.
     schedule: Vec<(Timestamp, bool, Arc<str>)>,
     done: usize,
+    /// Time of the tick in which the pipeline first took anything.
+    began: Option<Timestamp>,
 }
 
 /// One source under watch.
@@ -182,7 +183,17 @@ impl Rule {
         }
         // who leaves at an instant goes before who comes: a source may get a new line
         schedule.sort();
-        Rule { pipeline, absence, watches: BTreeMap::new(), silent: BTreeSet::new(), changed: false, queues: Vec::new(), schedule, done: 0 }
+        Rule {
+            pipeline,
+            absence,
+            watches: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            changed: false,
+            queues: Vec::new(),
+            schedule,
+            done: 0,
+            began: None,
+        }
     }
 
     /// Puts a watch into the queue of a partition.
@@ -207,7 +218,8 @@ impl Rule {
     }
 
     /// Sources that come into force or leave it by `now`.
-    fn turn(&mut self, setup: &Setup, began: Timestamp, now: Timestamp, out: &mut Vec<Told>) {
+    fn turn(&mut self, setup: &Setup, now: Timestamp, out: &mut Vec<Told>) {
+        let Some(began) = self.began else { return };
         while let Some((at, comes, source)) = self.schedule.get(self.done).filter(|(at, ..)| *at <= now).cloned() {
             self.done += 1;
             if comes {
@@ -269,7 +281,7 @@ impl Absences {
         let rules = setup.pipelines.iter().enumerate().flat_map(|(p, pipeline)| (0..pipeline.absences.len()).map(move |a| (p, a)));
         let rules: Vec<Rule> = rules.map(|(p, a)| Rule::new(p, a, setup)).collect();
         let stands = Stands::new(setup, &rules);
-        Absences { rules, began: None, now: Timestamp::MIN, partitions: Vec::new(), stands }
+        Absences { rules, now: Timestamp::MIN, partitions: Vec::new(), stands }
     }
 
     /// `out` holds what thresholds changed at this tick. Gives the alerts that stand for another number of silences now.
@@ -278,14 +290,16 @@ impl Absences {
             return Vec::new();
         }
         let AbsenceTick { setup, tick, pipes, heard } = at;
-        let began = *self.began.get_or_insert(tick.time);
         self.note_unread(tick.time, &tick.partitions);
         let mut told = Vec::new();
         let mut reaches: BTreeMap<usize, Reach<'_>> = BTreeMap::new();
         for rule in &mut self.rules {
             let p = rule.pipeline;
             reaches.entry(p).or_insert_with(|| Reach::of(&pipes[p], &setup.pipelines[p].timing, tick.time, &self.partitions));
-            rule.turn(setup, began, tick.time, &mut told);
+            if rule.began.is_none() && pipes[p].parts.iter().any(|view| view.watermark.is_some()) {
+                rule.began = Some(tick.time);
+            }
+            rule.turn(setup, tick.time, &mut told);
         }
         for (partition, pipeline, heard) in heard {
             let place = (pipeline as usize, heard.absence as usize);

@@ -10,8 +10,11 @@ export const rankOf = (severity: Severity): number => RANK[severity];
 /** Its condition stands now. */
 export const isOpen = (a: AlertView): boolean => (a.condition === 'firing' || a.condition === 'no_data') && a.handling !== 'closed';
 
+/** Came and went before anybody could look: only a critical one asks for a look afterwards. */
+const isPast = (a: AlertView): boolean => a.retroactive && a.condition === 'resolved' && a.severity !== 'critical';
+
 /** Somebody still has to look at it. */
-export const isUnacknowledged = (a: AlertView): boolean => a.handling === 'new' && a.condition !== 'pending' && a.condition !== 'inactive';
+export const isUnacknowledged = (a: AlertView): boolean => a.handling === 'new' && a.condition !== 'pending' && a.condition !== 'inactive' && !isPast(a);
 
 /** Belongs in the queue: it stands, or it is over and nobody has seen it. */
 export const isListed = (a: AlertView): boolean => isOpen(a) || isUnacknowledged(a);

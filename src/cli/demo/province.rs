@@ -24,7 +24,7 @@ use std::time::Duration;
 /// The demo's province is always the same.
 const SEED: u64 = 20_260_701;
 /// History of sensors, and of cases.
-const SENSORS: Span = Span::hours(2);
+pub const SENSORS: Span = Span::hours(2);
 const CASES: Span = Span::days(14);
 /// Offices send what they have so often, as far as it is history: fewer ticks to catch up with.
 const OFFICES: Span = Span::minutes(5);

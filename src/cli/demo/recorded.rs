@@ -90,14 +90,22 @@ impl Recording {
         Ok(out)
     }
 
-    /// All lines that arrived before `now`, as records of the log with their own broker times.
-    pub fn history(&self, now: Timestamp, by: Span) -> anyhow::Result<Vec<NewRecord>> {
+    /// All lines that arrived before `now`, as records of the log with their own broker times; from `since` on as many rounds as it takes,
+    /// without it this round only.
+    pub fn history(&self, now: Timestamp, by: Span, since: Option<Timestamp>) -> anyhow::Result<Vec<NewRecord>> {
+        let rounds = since.map_or(0, |since| (now - since).0 / HOUR.0 + 1);
         let mut records = Vec::new();
-        for line in self.lines.iter().take_while(|l| l.arrived + by < now) {
-            for event in self.event(line, by)? {
-                records.push(NewRecord { broker_time: Some(line.arrived + by), ..new_record(event) });
+        for round in (0..=rounds).rev() {
+            let by = by - HOUR.times(round);
+            let arrived = |line: &Line| line.arrived + by;
+            let before = self.lines.iter().filter(|l| arrived(l) < now && since.is_none_or(|since| arrived(l) >= since));
+            for line in before {
+                for event in self.event(line, by)? {
+                    records.push(NewRecord { broker_time: Some(arrived(line)), ..new_record(event) });
+                }
             }
         }
+        records.sort_by_key(|r| r.broker_time);
         Ok(records)
     }
 }

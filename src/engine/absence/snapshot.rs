@@ -25,7 +25,6 @@ const VERSION: u32 = 1;
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct AbsenceSnapshot {
     version: u32,
-    began: Option<Timestamp>,
     now: Timestamp,
     partitions: Vec<Unread>,
     rules: Vec<RuleSnapshot>,
@@ -36,6 +35,7 @@ struct RuleSnapshot {
     pipeline: String,
     rule: String,
     version: String,
+    began: Option<Timestamp>,
     watches: Vec<WatchSnapshot>,
 }
 
@@ -72,10 +72,11 @@ impl Absences {
                 pipeline: pipeline.name.clone(),
                 rule: spec.name.clone(),
                 version: spec.version.clone(),
+                began: rule.began,
                 watches: watches.collect(),
             }
         });
-        AbsenceSnapshot { version: VERSION, began: self.began, now: self.now, partitions: self.partitions.clone(), rules: rules.collect() }
+        AbsenceSnapshot { version: VERSION, now: self.now, partitions: self.partitions.clone(), rules: rules.collect() }
     }
 
     /// What was heard stays with sources that are watched as they were; silences of others (their rule changed, the registry no longer has
@@ -88,20 +89,21 @@ impl Absences {
         if snapshot.version != VERSION {
             return Err(UnreadableAbsences { found: snapshot.version });
         }
-        absences.began = snapshot.began;
         absences.now = snapshot.now;
         absences.partitions = snapshot.partitions;
         let mut orphans = Vec::new();
         let now = snapshot.now;
-        for rule in &mut absences.rules {
-            // whoever is new here is waited for from now on
-            rule.turn(setup, now, now, &mut Vec::new());
-        }
         for old in snapshot.rules {
             let place = absences.rules.iter().position(|rule| {
                 let pipeline = &setup.pipelines[rule.pipeline];
                 pipeline.name == old.pipeline && pipeline.absences[rule.absence].name == old.rule
             });
+            if let Some(rule) = place.map(|i| &mut absences.rules[i]).filter(|_| old.began.is_some()) {
+                // whoever is new here is waited for from now on
+                rule.began = Some(now);
+                rule.turn(setup, now, &mut Vec::new());
+                rule.began = old.began;
+            }
             for watch in &old.watches {
                 let same = place.map(|i| &mut absences.rules[i]).filter(|rule| {
                     let spec = &setup.pipelines[rule.pipeline].absences[rule.absence];
