@@ -27,7 +27,7 @@ use std::io::Write;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-const MEASUREMENTS: [&str; 3] = ["traffic_loop", "traffic_queue", "traffic_travel"];
+const MEASUREMENTS: [&str; 4] = ["traffic_area", "traffic_loop", "traffic_queue", "traffic_travel"];
 const PARTITIONS: u32 = 4;
 const LIMIT: Duration = Duration::from_secs(240);
 /// 2025-07-15T00:00:00Z, 07:00 in Gia Nghĩa.
