@@ -357,20 +357,6 @@ impl Absences {
         }
         next.filter(|at| *at > now)
     }
-
-    /// (pipeline, absence, source, last heard, since when it is silent), by rule and source.
-    pub fn silences(&self) -> impl Iterator<Item = (usize, usize, &Arc<Key>, Timestamp)> {
-        self.rules.iter().flat_map(|rule| {
-            let silent = rule.silent.iter().filter_map(|source| rule.watches.get(source));
-            let silent = silent.filter_map(|watch| Some((&watch.key, watch.silent?.last)));
-            silent.map(|(key, last)| (rule.pipeline, rule.absence, key, last))
-        })
-    }
-
-    /// Sources under watch, over all rules.
-    pub fn watched(&self) -> usize {
-        self.rules.iter().map(|rule| rule.watches.len()).sum()
-    }
 }
 
 impl Rule {

@@ -342,14 +342,15 @@ impl Collector {
         // broker_time is the partition's running maximum: a broker's clock that was set back takes nothing back
         let record = Record { broker_time: record.broker_time.and(now), ..record };
         let judged = decoded.and_then(|event| {
+            let source = sources.intern(event.source);
             if let Some(broker_time) = record.broker_time {
-                ClockOffset::note(offsets, sources.intern(event.source), event.time, broker_time);
+                ClockOffset::note(offsets, source, event.time, broker_time);
             }
             let ahead_or_behind = judge_time(event.time, record.broker_time, setup.max_ahead, setup.max_behind);
-            ahead_or_behind.map_or(Ok(event), |r| Err(Box::new(Rejected { source: Some(event.source.to_owned()), ..r })))
+            ahead_or_behind.map_or(Ok((event, source)), |r| Err(Box::new(Rejected { source: Some(event.source.to_owned()), ..r })))
         });
-        let event = match judged {
-            Ok(event) => event,
+        let (event, source) = match judged {
+            Ok(judged) => judged,
             Err(reason) => {
                 let source = reason.source.as_deref().map(|s| sources.intern(s));
                 for part in parts.iter_mut() {
@@ -360,7 +361,6 @@ impl Collector {
                 return Ok(());
             }
         };
-        let source = sources.intern(event.source);
         // the record's own clock within the tick: however far apart ticks lie, idleness begins there
         let before = tick_time.unwrap_or(*tick);
         let accepted_at = *readable + (now.unwrap_or(before).min(*tick) - before).max(Span::ZERO);

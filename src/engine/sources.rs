@@ -7,8 +7,9 @@
 //! 1. Pure: the same state gives the same figures, by source.
 //! 2. A record is counted once, however many pipelines read it: of several pipelines the greatest count of each verdict holds.
 //!
-//! Called by: collect (offsets), driver (figures for whoever asks).
+//! Called by: collect (offsets), telemetry (health, and figures for whoever asks).
 
+use super::collect::Collector;
 use super::lane::Lane;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -71,29 +72,31 @@ pub fn figures(lane: &Lane) -> BTreeMap<String, SourceFigures> {
     let mut all: BTreeMap<String, SourceFigures> = BTreeMap::new();
     for collector in &lane.collectors {
         for (number, name) in collector.sources.iter().enumerate() {
-            let mut here = SourceFigures::default();
-            for pipeline in 0..lane.setup.pipelines.len() {
-                let Some(of) = collector.counts(pipeline).sources.get(number) else { continue };
-                here.accepted = here.accepted.max(u64::from(of.accepted));
-                here.late = here.late.max(u64::from(of.late));
-                here.duplicate = here.duplicate.max(u64::from(of.duplicate));
-                here.conflict = here.conflict.max(u64::from(of.conflict));
-                here.rejected = here.rejected.max(u64::from(of.rejected));
-                here.invalid_field = here.invalid_field.max(u64::from(of.invalid_field));
-                here.worst_delay = here.worst_delay.max(of.worst_delay);
-                here.last_heard = here.last_heard.max(of.last_heard);
-            }
-            here.clock_offset = collector.offsets.get(number).copied().flatten().map(|o| o.greatest());
-            match all.get_mut(name) {
-                Some(sum) => sum.add(&here),
-                None => drop(all.insert(name.to_owned(), here)),
-            }
+            let here = SourceFigures::of(collector, number, 0..lane.setup.pipelines.len());
+            all.entry(name.to_owned()).or_default().add(&here);
         }
     }
     all
 }
 
 impl SourceFigures {
+    /// Of one partition, by its number there; `pipelines` are those that may have read it.
+    pub fn of(collector: &Collector, number: usize, pipelines: impl IntoIterator<Item = usize>) -> SourceFigures {
+        let mut here = SourceFigures::default();
+        for of in pipelines.into_iter().filter_map(|pipeline| collector.counts(pipeline).sources.get(number)) {
+            here.accepted = here.accepted.max(u64::from(of.accepted));
+            here.late = here.late.max(u64::from(of.late));
+            here.duplicate = here.duplicate.max(u64::from(of.duplicate));
+            here.conflict = here.conflict.max(u64::from(of.conflict));
+            here.rejected = here.rejected.max(u64::from(of.rejected));
+            here.invalid_field = here.invalid_field.max(u64::from(of.invalid_field));
+            here.worst_delay = here.worst_delay.max(of.worst_delay);
+            here.last_heard = here.last_heard.max(of.last_heard);
+        }
+        here.clock_offset = collector.offsets.get(number).copied().flatten().map(|o| o.greatest());
+        here
+    }
+
     /// Another partition's.
     fn add(&mut self, other: &SourceFigures) {
         self.accepted += other.accepted;

@@ -9,9 +9,9 @@
 //! Called by: telemetry (the driver's report, once a second).
 
 use crate::engine::collect::Collector;
-use crate::engine::counts::SourceCounts;
 use crate::engine::lane::Lane;
 use crate::engine::setup::Setup;
+use crate::engine::sources::SourceFigures;
 use crate::geo::AreaId;
 use crate::server::scope::HealthPart;
 use crate::time::{Span, Timestamp};
@@ -50,11 +50,7 @@ struct Place {
     pipelines: Vec<usize>,
 }
 
-/// A verdict's name and its count.
-type Named = (&'static str, fn(&SourceCounts) -> u32);
-
-const VERDICTS: [Named; 4] =
-    [("accepted", |c| c.accepted), ("late", |c| c.late), ("duplicate", |c| c.duplicate), ("rejected", |c| c.rejected)];
+const VERDICTS: [&str; 4] = ["accepted", "late", "duplicate", "rejected"];
 
 impl SourceHealth {
     pub fn parts(&mut self, lane: &Lane, now: Timestamp) -> Vec<HealthPart> {
@@ -68,12 +64,12 @@ impl SourceHealth {
             for number in 0..collector.source_count() {
                 let place = self.place(partition, number, collector, &lane.setup, now);
                 let (part, expected) = (place.part, place.expected);
-                let (counts, last) = counts(place, collector, number);
-                if let Some(of) = expected.map(|e| &mut self.expected[e]) {
-                    of.last = of.last.max(last);
+                let of = SourceFigures::of(collector, number, place.pipelines.iter().copied());
+                if let Some(expected) = expected.map(|e| &mut self.expected[e]) {
+                    expected.last = expected.last.max(of.last_heard);
                 }
                 sums.resize(self.parts.len(), [0; 4]);
-                sums[part].iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
+                sums[part].iter_mut().zip([of.accepted, of.late, of.duplicate, of.rejected]).for_each(|(sum, n)| *sum += n);
             }
         }
         let mut parts = self.parts.clone();
@@ -83,7 +79,7 @@ impl SourceHealth {
         }
         for (part, sums) in parts.iter_mut().zip(&sums) {
             let some = VERDICTS.iter().zip(sums).filter(|(_, n)| **n > 0);
-            part.verdicts = some.map(|((name, _), n)| ((*name).to_owned(), *n)).collect::<BTreeMap<_, _>>();
+            part.verdicts = some.map(|(name, n)| ((*name).to_owned(), *n)).collect::<BTreeMap<_, _>>();
         }
         parts
     }
@@ -147,16 +143,6 @@ fn readers(setup: &Setup, types: &[String]) -> Vec<usize> {
     let reads = |p: &usize| setup.pipelines[*p].types.iter().any(|t| types.contains(&t.kind));
     let some: Vec<usize> = (0..setup.pipelines.len()).filter(reads).collect();
     if some.is_empty() && !setup.pipelines.is_empty() { vec![0] } else { some }
-}
-
-/// Of several pipelines the greatest count of each verdict, and when it was last heard.
-fn counts(place: &Place, collector: &Collector, number: usize) -> ([u64; 4], Option<Timestamp>) {
-    let (mut most, mut last) = ([0; 4], None);
-    for of in place.pipelines.iter().filter_map(|p| collector.counts(*p).sources.get(number)) {
-        most.iter_mut().zip(VERDICTS).for_each(|(most, (_, count))| *most = (*most).max(u64::from(count(of))));
-        last = last.max(of.last_heard);
-    }
-    (most, last)
 }
 
 #[cfg(test)]

@@ -97,6 +97,34 @@ impl Sink for Collected {
 }
 
 /// The counts that T0 promises, for every pipeline and partition.
+/// The same ticks give the same history, with the state taken through JSON after those that `stops` says.
+pub fn check_history(setup: &Arc<Setup>, log: &Log, ticks: &[Tick], stops: &[bool]) -> Result<(), TestCaseError> {
+    let (mut whole, mut stopped) = (Lane::new(setup.clone()), Lane::new(setup.clone()));
+    for (tick, stop) in ticks.iter().zip(stops.iter().cycle()) {
+        prop_assert_eq!(history(&feed(&mut whole, log, tick)), history(&feed(&mut stopped, log, tick)));
+        if *stop {
+            stopped = restored(&stopped);
+        }
+    }
+    Ok(())
+}
+
+/// Cutting only where input or a deadline falls shows what a dense grid shows, at the same times.
+pub fn check_deadlines(setup: &Arc<Setup>, log: &Log) -> Result<(), TestCaseError> {
+    let run = |dense| {
+        let mut seen = Vec::new();
+        recorded(setup, log, dense, |_, tick, effects| {
+            let visible = visible(effects);
+            if !visible.is_empty() {
+                seen.push((tick.time, visible));
+            }
+        });
+        seen
+    };
+    prop_assert_eq!(run(false), run(true));
+    Ok(())
+}
+
 fn check_counts(lane: &Lane) -> Result<(), TestCaseError> {
     for (pipeline, spec) in lane.setup.pipelines.iter().enumerate() {
         for collector in &lane.collectors {
@@ -145,31 +173,14 @@ proptest! {
     /// R3, History: the same input and the same ticks give the same bytes, with the state taken through JSON after any tick.
     #[test]
     fn r3_history_whatever_the_restarts(log in logs(40, true), a in cuts(), stops in prop::collection::vec(any::<bool>(), 1..20)) {
-        let ticks = ticks(&log, &a);
-        let (mut whole, mut stopped) = (Lane::new(SETUP.clone()), Lane::new(SETUP.clone()));
-        for (tick, stop) in ticks.iter().zip(stops.iter().cycle()) {
-            prop_assert_eq!(history(&feed(&mut whole, &log, tick)), history(&feed(&mut stopped, &log, tick)));
-            if *stop {
-                stopped = restored(&stopped);
-            }
-        }
+        check_history(&SETUP, &log, &ticks(&log, &a), &stops)?;
     }
 
     /// Cutting only where input or a deadline falls gives the History of a dense grid: no deadline is missed, and an empty tick below the
     /// next deadline changes nothing.
     #[test]
     fn r3_only_input_and_deadlines_need_ticks(log in logs(25, false)) {
-        let run = |dense| {
-            let mut seen = Vec::new();
-            recorded(&SETUP, &log, dense, |_, tick, effects| {
-                let visible = visible(effects);
-                if !visible.is_empty() {
-                    seen.push((tick.time, visible));
-                }
-            });
-            seen
-        };
-        prop_assert_eq!(run(false), run(true));
+        check_deadlines(&SETUP, &log)?;
     }
 
     /// An empty tick below `next_deadline` changes nothing, at any instant.

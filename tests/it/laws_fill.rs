@@ -1,10 +1,10 @@
 //! The laws of R3 for windows that have rows without events (`fill: 0`), and for sketches: as laws.rs, with definitions of their own,
 //! since how far empty windows reach depends on how far tick time goes.
 
-use crate::laws::{cases, cuts, ticks};
-use crate::support::feed::{Log, feed, recorded, restored};
+use crate::laws::{cases, check_deadlines, check_history, cuts, ticks};
+use crate::support::feed::{Log, feed, restored};
 use crate::support::sets::{filled_setup, logs};
-use crate::support::{T0, Values, history, visible};
+use crate::support::{T0, Values};
 use ioc::engine::lane::Lane;
 use ioc::engine::setup::Setup;
 use ioc::engine::{PartitionTick, Tick};
@@ -55,28 +55,12 @@ proptest! {
     /// R3, History: with the state taken through JSON after any tick.
     #[test]
     fn r3_history_of_empty_windows(log in logs(30, true), a in cuts(), stops in prop::collection::vec(any::<bool>(), 1..20)) {
-        let (mut whole, mut stopped) = (Lane::new(SETUP.clone()), Lane::new(SETUP.clone()));
-        for (tick, stop) in ticks(&log, &a).iter().zip(stops.iter().cycle()) {
-            prop_assert_eq!(history(&feed(&mut whole, &log, tick)), history(&feed(&mut stopped, &log, tick)));
-            if *stop {
-                stopped = restored(&stopped);
-            }
-        }
+        check_history(&SETUP, &log, &ticks(&log, &a), &stops)?;
     }
 
     /// No deadline of an empty window is missed.
     #[test]
     fn r3_deadlines_of_empty_windows(log in logs(15, false)) {
-        let run = |dense| {
-            let mut seen = Vec::new();
-            recorded(&SETUP, &log, dense, |_, tick, effects| {
-                let visible = visible(effects);
-                if !visible.is_empty() {
-                    seen.push((tick.time, visible));
-                }
-            });
-            seen
-        };
-        prop_assert_eq!(run(false), run(true));
+        check_deadlines(&SETUP, &log)?;
     }
 }

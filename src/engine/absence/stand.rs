@@ -101,8 +101,11 @@ impl Stands {
     /// Alerts that stand for another number of silences than was told.
     pub fn counts(&mut self, rules: &mut [Rule], registry: &Registry) -> Vec<(AlertId, u32)> {
         let mut changed = Vec::new();
-        let silences = rules.iter_mut().filter_map(|rule| std::mem::take(&mut rule.changed).then_some(())).count() > 0;
-        if !(std::mem::take(&mut self.changed) || silences) {
+        let mut stale = std::mem::take(&mut self.changed);
+        for rule in rules.iter_mut() {
+            stale |= std::mem::take(&mut rule.changed);
+        }
+        if !stale {
             return changed;
         }
         let rules = &*rules;
