@@ -12,6 +12,7 @@ use crate::engine::setup::{Setup, Versions};
 use crate::event::decode::{DecodePlan, Wanted};
 use crate::event::schema::SchemaSet;
 use crate::pipeline::compile::{Known, compile_alone, compile_pipelines};
+use crate::pipeline::personal::Personal;
 use crate::registry::{Registry, RegistryFiles};
 use crate::time::Span;
 use sha2::{Digest, Sha256};
@@ -120,8 +121,13 @@ impl Definitions {
         };
         let versions = Versions { all: self.version(), areas: areas.version() };
         let slow = schemas.slow_types().map(|(kind, keywords)| (kind.to_owned(), keywords.to_vec())).collect();
+        // an object's class is that of all it holds
+        let within = |path: &str| path.match_indices('.').map(|(at, _)| at).chain([path.len()]).collect::<Vec<_>>();
+        let is_personal = |kind: &str, path: &str| within(path).into_iter().any(|at| schemas.personal(kind, &path[..at]).is_some());
+        let personal = Personal::of(&pipelines, &wanted, &is_personal);
         let mut setup = Setup::new(pipelines, plan, Arc::new(registry), versions, max_behind);
         setup.slow_types = slow;
+        setup.personal = personal;
         Ok(setup)
     }
 

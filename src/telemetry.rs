@@ -8,6 +8,7 @@
 //!
 //! Called by: driver (writes), server (reads).
 
+mod flow;
 mod health;
 
 use crate::engine::Tick;
@@ -17,18 +18,20 @@ use crate::engine::sources::{SourceFigures, figures};
 use crate::ingest::PartitionName;
 use crate::ingest::kafka::KafkaStatistics;
 use crate::server::hub::HubCounters;
+use crate::server::pipelines::PipelineShelf;
 use crate::server::scope::HealthInput;
 use crate::server::wire::{HealthView, LogHealth, StoreHealth};
 use crate::store::Store;
 use crate::store::influx::WriteFigures;
 use crate::store::spool::Spool;
 use crate::time::{Span, Timestamp};
+use flow::FlowMeter;
 use health::SourceHealth;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Shared by driver and server.
@@ -52,6 +55,9 @@ pub struct Telemetry {
     pub hub: OnceLock<crate::server::hub::Hub>,
     pub sources: SourceShelf,
     health: Mutex<SourceHealth>,
+    /// Where pipelines as they run are shown.
+    pub pipelines: OnceLock<Arc<PipelineShelf>>,
+    flow: Mutex<FlowMeter>,
 }
 
 /// Figures of all sources: made when somebody asks, at the driver's next report.
@@ -188,6 +194,10 @@ impl Telemetry {
             (false, 0) => LogHealth::Ok,
         };
         self.sources.renew(lane, tick.time);
+        if let Some(shelf) = self.pipelines.get() {
+            let flow = self.flow.lock().unwrap_or_else(PoisonError::into_inner).flow(Instant::now(), lane, tick, names, lags);
+            shelf.put(flow);
+        }
         let parts = self.health.lock().unwrap_or_else(PoisonError::into_inner).parts(lane, tick.time);
         *self.latest() = Latest {
             tick: tick.number,

@@ -431,3 +431,316 @@ delay_ms: number,
  * Its first 2,000 characters.
  */
 raw: string, };
+
+/**
+ * `GET /api/v1/pipelines`: the pipelines of the sectors in scope, as of the last second.
+ */
+export type PipelinesNow = { 
+/**
+ * Tick time.
+ */
+at: number, 
+/**
+ * Tick time is within 5 s of the wall clock.
+ */
+live: boolean, 
+/**
+ * In the order of their files.
+ */
+pipelines: Array<PipelineView>, };
+
+export type PipelineView = { name: string, sector: string, 
+/**
+ * "pipelines/traffic_loop.yaml"
+ */
+file: string, 
+/**
+ * The file as it is in force.
+ */
+text: string, 
+/**
+ * Event types that it reads.
+ */
+from: Array<string>, timing: TimingView, windows: Array<PipelineWindow>, rules: Array<PipelineRule>, rates: Rates, 
+/**
+ * In the order of the lane.
+ */
+partitions: Array<PipelinePartition>, };
+
+/**
+ * How event time is read, in ms.
+ */
+export type TimingView = { out_of_orderness_ms: number, lateness_ms: number, idle_after_ms: number, patience_ms: number, max_delay_ms: number, dedup_ms: number, };
+
+/**
+ * Records a second over the last minute, or since the state was begun if that is less.
+ */
+export type Rates = { 
+/**
+ * So long was counted.
+ */
+over_ms: number, 
+/**
+ * The sum of the others.
+ */
+read: number, accepted: number, late: number, duplicate: number, rejected: number, 
+/**
+ * Of types that the pipeline does not read, or filtered out.
+ */
+unwanted: number, };
+
+/**
+ * One measurement.
+ */
+export type PipelineWindow = { measurement: string, every_ms: number, 
+/**
+ * Length of a window: that of `every` where they follow one another.
+ */
+period_ms: number, 
+/**
+ * Provisional rows are published so often.
+ */
+early_ms: number | null, 
+/**
+ * The case that it counts.
+ */
+gauge: string | null, 
+/**
+ * Tags of its rows.
+ */
+by: Array<string>, fields: Array<FieldView>, 
+/**
+ * Windows held in memory: those that have not fired, and fired ones that may still be revised.
+ */
+held: number, 
+/**
+ * The oldest window that has not fired.
+ */
+oldest: WindowHold | null, };
+
+/**
+ * A window and what keeps it from firing.
+ */
+export type WindowHold = { start: number, end: number, 
+/**
+ * Tick time at which it could have fired had nobody held it; null: that is still to come.
+ */
+since: number | null, 
+/**
+ * The partitions whose watermark is below its end and that are not idle.
+ */
+holders: Array<Holder>, 
+/**
+ * Each holder's watermark passes the end with an event of this time or later.
+ */
+event_time: number, 
+/**
+ * Tick time at which it fires if nothing more comes, and why.
+ */
+release_at: number, release_by: ReleasedBy, 
+/**
+ * Tick time at which it fires at the latest, incomplete if somebody holds it then.
+ */
+deadline: number, };
+
+export type ReleasedBy = "time" | "idle" | "deadline";
+
+/**
+ * A partition that holds a window.
+ */
+export type Holder = { topic: string, partition: number, 
+/**
+ * Null: nothing was ever accepted there.
+ */
+watermark: number | null, 
+/**
+ * Tick time at which it falls idle if nothing more is accepted; null while it cannot be read.
+ */
+idle_at: number | null, unreadable: boolean, 
+/**
+ * The source accepted there last, if it is in scope, and its newest event's time.
+ */
+source: string | null, heard: number | null, };
+
+/**
+ * A rule, and how many alerts of it in scope stand in each condition.
+ */
+export type PipelineRule = { rule: string, measurement: string, severity: Severity, title: Text, when: string, until: string | null, for_ms: number, alerts: AlertCounts, };
+
+/**
+ * Alerts of the picture by condition.
+ */
+export type AlertCounts = { pending: number, firing: number, no_data: number, resolved: number, };
+
+/**
+ * One partition as a pipeline sees it.
+ */
+export type PipelinePartition = { topic: string, partition: number, watermark: number | null, 
+/**
+ * Tick time minus watermark.
+ */
+lag_ms: number | null, idle: boolean, 
+/**
+ * The broker did not confirm its end within the last 2 s.
+ */
+unreadable: boolean, 
+/**
+ * Tick time for which nothing has been accepted while it could be read.
+ */
+quiet_ms: number, 
+/**
+ * Records accepted by this pipeline a second, over the same time as `rates`.
+ */
+rate_per_s: number, 
+/**
+ * Next record to take.
+ */
+next_offset: number, 
+/**
+ * Records in the log that were not taken yet.
+ */
+behind: number, 
+/**
+ * The source accepted last, if it is in scope, and its newest event's time.
+ */
+source: string | null, heard: number | null, };
+
+/**
+ * `GET /api/v1/pipelines/{name}/explain?measurement=&start=&tag.NAME=`: why a window has not fired.
+ */
+export type Explanation = { 
+/**
+ * Tick time.
+ */
+at: number, pipeline: string, measurement: string, 
+/**
+ * The tags that were asked for.
+ */
+key: { [key in string]: string }, state: WindowState, start: number | null, end: number | null, 
+/**
+ * While it is open.
+ */
+hold: WindowHold | null, 
+/**
+ * Registered sources in scope that are expected in the window, by the tags asked for, and were not heard since it began; at most
+ * 50, silent longest first.
+ */
+quiet: Array<QuietSource>, 
+/**
+ * So many there are.
+ */
+quiet_total: number, 
+/**
+ * All of it in words.
+ */
+says: Text, };
+
+export type WindowState = "none" | "open" | "fired" | "settled";
+
+/**
+ * A source that a window may be waiting for.
+ */
+export type QuietSource = { id: string, name: Text, area: AreaRef | null, last_heard: number | null, cadence_ms: number | null, };
+
+/**
+ * `GET /api/v1/rows`: rows of one measurement in scope, by (start, tags), the newest revision of each.
+ */
+export type RowsPage = { measurement: string, rows: Array<RowView>, 
+/**
+ * `after` of the next page; null: this is the last.
+ */
+next: string | null, };
+
+/**
+ * One row as it is stored. Tags and fields that hold personal data are left out.
+ */
+export type RowView = { start: number, end: number, tags: { [key in string]: string }, 
+/**
+ * That of its tag `area`, else of its source in the registry.
+ */
+area: AreaRef | null, 
+/**
+ * Fields; one without observations is absent.
+ */
+values: { [key in string]: number }, revision: number, state: RowState, heard: number | null, expected: number | null, };
+
+/**
+ * `GET /api/v1/indicators`: what plans promise, and the newest reports in scope.
+ */
+export type IndicatorsNow = { 
+/**
+ * By code.
+ */
+indicators: Array<IndicatorView>, };
+
+export type IndicatorView = { code: string, name: Text, 
+/**
+ * "%"
+ */
+unit: string, 
+/**
+ * Which way is better.
+ */
+direction: IndicatorDirection, 
+/**
+ * How often it is reported; a month counts 30 days.
+ */
+cadence_ms: number, baselines: Array<IndicatorBaseline>, 
+/**
+ * By date.
+ */
+targets: Array<IndicatorTarget>, 
+/**
+ * Newest figures of rows with its code as the tag `indicator`, by the other tags.
+ */
+figures: Array<IndicatorFigure>, };
+
+export type IndicatorDirection = "up" | "down";
+
+/**
+ * A value that was reached.
+ */
+export type IndicatorBaseline = { 
+/**
+ * Of this unit only.
+ */
+unit: string | null, at: number, value: number, };
+
+export type IndicatorTarget = { 
+/**
+ * The end of its day.
+ */
+due: number, value: number, 
+/**
+ * "province", "all"
+ */
+level: string, 
+/**
+ * Of this unit only, whatever its level.
+ */
+unit: string | null, 
+/**
+ * It no longer holds from then on.
+ */
+until: number | null, 
+/**
+ * The sentence and the document.
+ */
+source: string, };
+
+/**
+ * The newest row of an indicator and key.
+ */
+export type IndicatorFigure = { measurement: string, 
+/**
+ * Its tags without `indicator`: `unit`, `period`, `area`…
+ */
+key: { [key in string]: string }, area: AreaRef | null, start: number, end: number, state: RowState, values: { [key in string]: number }, 
+/**
+ * What its unit should have reached by the end of the window, by the registry.
+ */
+target: number | null, 
+/**
+ * The straight line from the baseline to the next target, there.
+ */
+pace: number | null, };

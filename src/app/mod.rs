@@ -31,6 +31,7 @@ use crate::journal::{Journal, Note};
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
 use crate::server::hub::{Hub, HubLimits, new_building};
+use crate::server::pipelines::PipelineShelf;
 use crate::server::views::{Views, catalog};
 use crate::server::wire::{Catalog, DemoStep, Text, TickView};
 use crate::server::{ActionRequest, EventDoor, ServerParts, ServerSettings};
@@ -114,9 +115,11 @@ impl App {
         let spool = Arc::new(Spool::open(Disk::Real, &settings.data.join("spool"), settings.spool_mb << 20)?);
         let hub = Hub::start(HubLimits::default(), new_building()?);
         let telemetry = Arc::new(Telemetry::default());
+        let pipelines = Arc::new(PipelineShelf::new(setup.clone(), &definitions));
         let _ = telemetry.spool.set(spool.clone());
         let _ = telemetry.store.set(store.clone());
         let _ = telemetry.hub.set(hub.clone());
+        let _ = telemetry.pipelines.set(pipelines.clone());
         let alerts = Arc::new(AlertShelf::default());
         let cases = Arc::new(CaseShelf::new(setup.clone()));
         let (actions, requests) = mpsc::channel(256);
@@ -125,7 +128,8 @@ impl App {
         let desk = Desk { data: settings.data.clone(), way: way(&settings, &doors, &logs), judged: verdicts };
         let place = Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() };
         let catalog = Catalog { demo: options.demo.clone(), ..catalog(&setup, &definitions, place, "Asia/Ho_Chi_Minh") };
-        let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, &alerts, &cases, actions, (&doors, desk), &telemetry)?;
+        let shelves = (&alerts, &cases, &pipelines);
+        let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, shelves, actions, (&doors, desk), &telemetry)?;
         let (shutdown, stopped) = oneshot::channel();
         let server = tokio::spawn(crate::server::serve(listener, parts, async {
             let _ = stopped.await;
@@ -271,8 +275,7 @@ fn server_parts(
     access: Access,
     hub: &Hub,
     store: &Arc<Store>,
-    alerts: &Arc<AlertShelf>,
-    cases: &Arc<CaseShelf>,
+    (alerts, cases, pipelines): (&Arc<AlertShelf>, &Arc<CaseShelf>, &Arc<PipelineShelf>),
     actions: mpsc::Sender<ActionRequest>,
     (doors, desk): (&Doors, Desk),
     telemetry: &Arc<Telemetry>,
@@ -289,8 +292,10 @@ fn server_parts(
         hub: hub.clone(),
         province: Arc::new(parts::Land::new(setup, catalog, wall_clock())?),
         trends: Arc::new(parts::Trends(store.clone())),
+        rows: Arc::new(parts::Rows(store.clone())),
         sources: Arc::new(parts::SourceList { setup: setup.clone(), telemetry: telemetry.clone() }),
         cases: cases.clone(),
+        pipelines: pipelines.clone(),
         history: Arc::new(parts::History { alerts: alerts.clone(), views: Views::new(setup.clone()) }),
         actions,
         door: Arc::new(doors.clone()) as Arc<dyn EventDoor>,

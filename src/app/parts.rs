@@ -17,9 +17,11 @@ use crate::server::scope::ScopeTree;
 use crate::server::views::{self, Views};
 use crate::server::wire::{self, AlertDetail, Catalog};
 use crate::server::{
-    AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province, SourceBook, SourceError, TrendQuery, TrendSource,
+    AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province, RowSource, SourceBook, SourceError, TrendQuery,
+    TrendSource,
 };
 use crate::settings::{ClockKind, Settings};
+use crate::store::pages::{RowsPage, RowsQuery};
 use crate::store::{self, Store};
 use crate::telemetry::Telemetry;
 use crate::time::Timestamp;
@@ -109,6 +111,15 @@ impl TrendSource for Trends {
             };
             Ok(points.iter().skip(skip).map(view).collect())
         })
+    }
+}
+
+/// Rows from the store.
+pub struct Rows(pub Arc<Store>);
+
+impl RowSource for Rows {
+    fn page(&self, query: RowsQuery) -> Answer<'_, Result<RowsPage, SourceError>> {
+        Box::pin(async move { self.0.page(query).await.map_err(|e| SourceError::Unavailable(e.to_string())) })
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod check;
 mod demo;
 pub mod doctor;
+mod explain;
 pub mod files;
 mod rejected;
 mod run;
@@ -101,6 +102,9 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Live alerts in this terminal.
     Tail(tail::TailArgs),
+    /// Why something is as it is, asked of the running server.
+    #[command(subcommand)]
+    Explain(explain::ExplainCommand),
     /// Look at versions, files, disk, clock, port, log and store, and say the next step; exit code 1 if something fails.
     Doctor,
     /// Ask the running server whether it is well; exit code 0 if so.
@@ -212,6 +216,7 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Simulate(args) => simulate::simulate(settings, *args),
         Command::Schema(args) => schema::schema(&args).map(|()| 0),
         Command::Tail(args) => tail::tail(&settings()?, args),
+        Command::Explain(command) => explain::explain(&settings()?, command),
         Command::Doctor => doctor::doctor(&settings()?),
         Command::Health => run::health(&settings()?),
     }

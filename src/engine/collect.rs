@@ -155,6 +155,8 @@ pub struct Part {
     pub(super) watermark: Option<Timestamp>,
     /// `Collector::readable` at the clock of the record last accepted.
     pub(super) accepted_at: Span,
+    /// Number of the source accepted last.
+    pub(super) last_source: Option<u32>,
     pub(super) seen: Seen,
     pub(super) texts: Texts,
     pub(super) windows: Vec<PartWindow>,
@@ -225,6 +227,7 @@ impl Part {
         Part {
             watermark: None,
             accepted_at: Span::ZERO,
+            last_source: None,
             seen: Seen::new(pipeline.timing.dedup),
             texts: Texts::default(),
             windows: pipeline.windows.iter().map(PartWindow::new).collect(),
@@ -373,6 +376,7 @@ impl Collector {
             };
             if verdict == Verdict::Accepted {
                 part.accepted_at = accepted_at;
+                part.last_source = Some(source);
             }
             part.counts.count(verdict, source, event.invalid_fields);
         }

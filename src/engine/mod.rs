@@ -17,6 +17,7 @@ pub mod collect;
 pub mod completeness;
 pub mod counts;
 pub mod dedup;
+pub mod holding;
 pub mod keys;
 pub mod lane;
 pub mod merge;

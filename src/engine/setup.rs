@@ -10,6 +10,7 @@
 use crate::event::TypeId;
 use crate::event::decode::DecodePlan;
 use crate::pipeline::Pipeline;
+use crate::pipeline::personal::Personal;
 use crate::registry::Registry;
 use crate::time::Span;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Setup {
     pub areas_version: String,
     /// Event types whose check takes a second pass, with the keywords that cause it.
     pub slow_types: Vec<(String, Vec<String>)>,
+    /// What would show personal data.
+    pub personal: Personal,
     by_type: Vec<Vec<Wanting>>,
 }
 
@@ -70,7 +73,18 @@ impl Setup {
             }
         }
         let Versions { all: version, areas: areas_version } = versions;
-        Setup { pipelines, plan, registry, max_ahead: MAX_AHEAD, max_behind, version, areas_version, slow_types: Vec::new(), by_type }
+        Setup {
+            pipelines,
+            plan,
+            registry,
+            max_ahead: MAX_AHEAD,
+            max_behind,
+            version,
+            areas_version,
+            slow_types: Vec::new(),
+            personal: Personal::default(),
+            by_type,
+        }
     }
 
     pub fn schemas_checked_twice(&self) -> impl Iterator<Item = (&str, &[String])> {

@@ -90,6 +90,8 @@ pub struct PartitionState {
 struct PartState {
     watermark: Option<Timestamp>,
     accepted_at: Span,
+    #[serde(default)]
+    last_source: Option<u32>,
     seen: SeenState,
     texts: Vec<String>,
     windows: Vec<PartWindowState>,
@@ -298,6 +300,7 @@ impl Part {
         PartState {
             watermark: self.watermark,
             accepted_at: self.accepted_at,
+            last_source: self.last_source,
             seen: self.seen.save(),
             texts: self.texts.iter().map(str::to_owned).collect(),
             windows: windows.collect(),
@@ -311,6 +314,7 @@ impl PartState {
         let pipeline = &setup.pipelines[new];
         part.watermark = self.watermark;
         part.accepted_at = self.accepted_at;
+        part.last_source = self.last_source;
         part.seen = Seen::restore(&self.seen, pipeline.timing.dedup);
         for text in &self.texts {
             part.texts.intern(text);

@@ -15,6 +15,7 @@ pub mod compile;
 pub mod expr;
 pub mod map;
 pub mod mistake;
+pub mod personal;
 pub mod schemas;
 pub mod spec;
 pub mod yaml;

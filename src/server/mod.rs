@@ -16,9 +16,11 @@ pub mod api;
 pub mod auth;
 pub mod board;
 pub mod cases;
+pub mod export;
 pub mod hub;
 mod page;
 mod parts;
+pub mod pipelines;
 pub mod scope;
 pub mod views;
 pub mod wire;
@@ -29,7 +31,7 @@ mod tests;
 
 pub use parts::{
     ActionAnswer, ActionRequest, ActionSink, AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province, Refusals,
-    ServerParts, ServerSettings, SourceBook, SourceError, TrendQuery, TrendSource,
+    RowSource, ServerParts, ServerSettings, SourceBook, SourceError, TrendQuery, TrendSource,
 };
 
 use std::future::Future;

@@ -12,9 +12,11 @@ use crate::engine::{Act, AlertId};
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
 use crate::server::hub::Hub;
+use crate::server::pipelines::PipelineShelf;
 use crate::server::scope::ScopeTree;
 use crate::server::wire::{AlertDetail, AlertView, Catalog, SourceView, TrendPoint};
 use crate::store::late::{KeptLate, WantedLate};
+use crate::store::pages::{RowsPage, RowsQuery};
 use crate::store::rejected::{Kept, Redriven, Wanted};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -33,9 +35,11 @@ pub struct ServerParts {
     pub hub: Hub,
     pub province: Arc<dyn Province>,
     pub trends: Arc<dyn TrendSource>,
+    pub rows: Arc<dyn RowSource>,
     pub history: Arc<dyn AlertHistory>,
     pub cases: Arc<CaseShelf>,
     pub sources: Arc<dyn SourceBook>,
+    pub pipelines: Arc<PipelineShelf>,
     pub actions: ActionSink,
     pub door: Arc<dyn EventDoor>,
     pub refusals: Arc<dyn Refusals>,
@@ -120,6 +124,11 @@ pub struct TrendQuery {
 pub trait TrendSource: Send + Sync + 'static {
     /// The newest revision of each window, by start.
     fn trend(&self, query: TrendQuery) -> Answer<'_, Result<Vec<TrendPoint>, SourceError>>;
+}
+
+/// The store, for rows by the page.
+pub trait RowSource: Send + Sync + 'static {
+    fn page(&self, query: RowsQuery) -> Answer<'_, Result<RowsPage, SourceError>>;
 }
 
 /// The journal, for how an alert came to be.

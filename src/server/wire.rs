@@ -10,9 +10,13 @@
 //!
 //! Called by: board, hub, ws, api. The prose is docs/protocol.md.
 
+mod pipelines;
 mod rest;
+mod rows;
 
+pub use pipelines::*;
 pub use rest::*;
+pub use rows::*;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

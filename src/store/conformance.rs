@@ -8,6 +8,7 @@
 //! Called by: tests only.
 
 use super::line::{LineFormat, StoredRow, parse_line, stored_tag};
+use super::pages::{Cursor, RowsQuery};
 use super::{Store, TrendPoint, TrendQuery};
 use crate::engine::{FieldValue, Key, Row, RowState};
 use crate::time::{Span, Timestamp};
@@ -22,6 +23,7 @@ const START: Timestamp = Timestamp::from_seconds(1_795_478_280);
 pub async fn run(store: &Store, prefix: &str) -> Result<(), String> {
     read_back(store, &format!("{prefix}_read_back")).await?;
     trends(store, &format!("{prefix}_trends")).await?;
+    pages(store, &format!("{prefix}_pages")).await?;
     revisions(store, &format!("{prefix}_revisions")).await?;
     hostile_names(store, &format!("{prefix}_hostile, =name")).await?;
     match store.health().await {
@@ -133,6 +135,53 @@ async fn trends(store: &Store, measurement: &str) -> Result<(), String> {
     same("an empty span", ask(query("vehicles", 9, 9)).await?, vec![])?;
     let without_source = TrendQuery { tags: vec![tags[0].clone(), ("source".into(), String::new())], ..query("count", 0, 9) };
     same("a series without that tag", ask(without_source).await?, vec![])
+}
+
+/// Pages of any size put together are all rows, in order, once; tags and the asker's wish pick series.
+async fn pages(store: &Store, measurement: &str) -> Result<(), String> {
+    use FieldValue::{Absent, Float, Int};
+    let mut rows = Vec::new();
+    for n in (0..40).chain([700, 701, 2_900]) {
+        rows.extend(["loop 1", "Ngã tư, số=2", "line\nbreak"].map(|source| row(source, minute(n), [Float(n as f64), Absent, Int(n)])));
+    }
+    rows.push(row("", minute(3), [Absent, Absent, Int(1)]));
+    write(store, 1, lines(measurement, &rows)).await?;
+    let query = |tags: &[(&str, &str)], limit: usize| RowsQuery {
+        measurement: measurement.to_owned(),
+        tags: tags.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        wanted: Arc::new(|_| true),
+        from: minute(-60),
+        to: minute(3_000),
+        every: Span::minutes(1),
+        after: None,
+        limit,
+    };
+    let all = async |query: RowsQuery| {
+        let (mut rows, mut after) = (Vec::new(), None);
+        loop {
+            let asked = RowsQuery { after: after.take(), ..query.clone() };
+            let page = store.page(asked).await.map_err(|e| e.to_string())?;
+            same("rows of a page", page.rows.len() <= query.limit && (page.next.is_none() || page.rows.len() == query.limit), true)?;
+            rows.extend(page.rows);
+            // as a client does, through a text
+            match page.next.and_then(|next| Cursor::decode(&next.encode())) {
+                Some(next) => after = Some(next),
+                None => return Ok::<_, String>(rows),
+            }
+        }
+    };
+    let expected = read(store, measurement).await?;
+    same("rows in all", expected.len(), rows.len())?;
+    for limit in [1, 7, 65, 10_000] {
+        same(&format!("pages of {limit}"), all(query(&[], limit)).await?, expected.clone())?;
+    }
+    same("one source", all(query(&[("source", "Ngã tư, số=2")], 9)).await?.len(), 43)?;
+    same("a line break", all(query(&[("source", "line\nbreak")], 9)).await?.len(), 43)?;
+    same("no source", all(query(&[("source", ""), ("area", "24617")], 9)).await?.len(), 1)?;
+    same("another area", all(query(&[("area", "x")], 9)).await?.len(), 0)?;
+    let wanted: super::pages::Wanted = Arc::new(|tags| tags.iter().any(|(n, v)| n == "source" && v == "loop 1"));
+    let some = RowsQuery { wanted, from: minute(1), to: minute(3), ..query(&[], 5) };
+    same("series that are wanted, in a span", all(some).await?.len(), 2)
 }
 
 async fn revisions(store: &Store, measurement: &str) -> Result<(), String> {

@@ -17,6 +17,7 @@ mod reader;
 mod writer;
 
 use super::line::StoredRow;
+use super::pages::RowsQuery;
 use super::{Health, StoreError, Stored, TrendPoint, TrendQuery};
 use crate::disk::database::{self, InFile};
 use crate::time::Timestamp;
@@ -49,6 +50,7 @@ enum Write {
 enum Read {
     Trend { query: TrendQuery, answer: Answer<Vec<TrendPoint>> },
     Rows { measurement: String, from: Timestamp, to: Timestamp, answer: Answer<Vec<StoredRow>> },
+    Matching { query: Arc<RowsQuery>, from: Timestamp, to: Timestamp, answer: Answer<Vec<StoredRow>> },
 }
 
 pub struct Embedded {
@@ -103,6 +105,11 @@ impl Embedded {
     /// See [`super::Store::rows`].
     pub async fn rows(&self, measurement: String, from: Timestamp, to: Timestamp) -> Result<Vec<StoredRow>, StoreError> {
         self.ask_reader(|answer| Read::Rows { measurement, from, to, answer }).await
+    }
+
+    /// Rows that are asked for with starts in `[from, to)`, by (start, tags).
+    pub(super) async fn matching(&self, query: Arc<RowsQuery>, from: Timestamp, to: Timestamp) -> Result<Vec<StoredRow>, StoreError> {
+        self.ask_reader(|answer| Read::Matching { query, from, to, answer }).await
     }
 
     pub fn health(&self) -> Health {

@@ -17,6 +17,7 @@ pub mod influx;
 mod kept;
 pub mod late;
 pub mod line;
+pub mod pages;
 pub mod rejected;
 mod segment;
 pub mod spool;
@@ -120,6 +121,11 @@ impl Store {
             Store::Influx(influx) => Ok(influx.rows(measurement, from, to).await?),
             Store::Embedded(embedded) => embedded.rows(measurement.to_owned(), from, to).await,
         }
+    }
+
+    /// Rows of a measurement, a page at a time; see [`pages`].
+    pub async fn page(&self, query: pages::RowsQuery) -> Result<pages::RowsPage, StoreError> {
+        pages::page(self, query).await
     }
 
     pub async fn health(&self) -> Health {

@@ -4,6 +4,7 @@
 mod contracts;
 mod crash;
 mod editor;
+mod explain;
 mod integrator;
 mod laws;
 mod laws_fill;

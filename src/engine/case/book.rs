@@ -127,6 +127,13 @@ impl Cases {
         kind.map_or((0, 0), |k| (k.cases.len(), k.refused))
     }
 
+    /// Of a window that counts cases: the end of the newest one that has fired, whether windows pass without rows by what is known, and how
+    /// many may be revised.
+    pub fn gauge(&self, pipeline: usize, window: usize) -> Option<(Option<Timestamp>, bool, usize)> {
+        let gauge = self.pipes.get(pipeline)?.gauges.iter().find(|g| g.window == window)?;
+        Some((gauge.last, gauge.quiet, gauge.windows.len()))
+    }
+
     pub fn gaps(&self) -> &Gaps {
         &self.gaps
     }

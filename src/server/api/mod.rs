@@ -10,14 +10,18 @@
 //! Called by: server (`router`).
 
 pub mod act;
+pub mod alert_list;
 pub mod caller;
 pub mod cases;
 pub mod events;
 pub mod headers;
+pub mod indicators;
+pub mod pipelines;
 pub mod probe;
 pub mod problem;
 pub mod read;
 pub mod refused;
+pub mod rows;
 pub mod session;
 pub mod sources;
 pub mod trend;
@@ -64,7 +68,11 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/trend", get(trend::trend))
         .route("/sources", get(sources::sources))
         .route("/cases", get(cases::cases))
-        .route("/alerts", get(read::alerts))
+        .route("/rows", get(rows::rows))
+        .route("/indicators", get(indicators::indicators))
+        .route("/pipelines", get(pipelines::pipelines))
+        .route("/pipelines/{name}/explain", get(pipelines::explain))
+        .route("/alerts", get(alert_list::alerts))
         .route("/alerts/{id}", get(read::alert))
         .route("/alerts/{id}/acknowledge", post(act::acknowledge))
         .route("/events", post(events::post))

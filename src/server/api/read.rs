@@ -1,4 +1,4 @@
-//! What may be read: who am I, catalogue, areas, alerts.
+//! What may be read: who am I, catalogue, areas, one alert.
 //!
 //! Owns: the answers of the reading half of the REST interface, except the trend. Refuses to know: how the picture is kept, who signs in.
 //!
@@ -15,12 +15,11 @@ use crate::engine::AlertId;
 use crate::server::hub::HubGone;
 use crate::server::parts::{AreaShape, SourceError};
 use crate::server::scope::Scope;
-use crate::server::wire::{AlertDetail, AlertView, Catalog, Condition, Me, RuleView};
+use crate::server::wire::{AlertDetail, AlertView, Catalog, Me, RuleView};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -105,30 +104,6 @@ pub fn areas_in_scope(areas: &[AreaShape], scope: &Scope) -> String {
     }
     text.push_str("]}");
     text
-}
-
-#[derive(Deserialize)]
-pub struct AlertsQuery {
-    #[serde(default)]
-    open: bool,
-}
-
-pub async fn alerts(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    query: Result<Query<AlertsQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Vec<Arc<AlertView>>>, Refusal> {
-    let caller = caller.reader()?;
-    let Query(query) = query.map_err(|_| Refusal::Malformed("open is true or false".to_owned()))?;
-    let mut alerts = app.parts.hub.alerts(caller.scope).await?;
-    alerts.retain(|alert| !query.open || is_open(alert));
-    alerts.sort_by(|a, b| b.since.cmp(&a.since).then_with(|| a.id.cmp(&b.id)));
-    Ok(Json(alerts))
-}
-
-/// Still to be watched: it has not resolved.
-fn is_open(alert: &AlertView) -> bool {
-    matches!(alert.condition, Condition::Pending | Condition::Firing | Condition::NoData)
 }
 
 pub fn alert_id(text: &str) -> Result<AlertId, Refusal> {

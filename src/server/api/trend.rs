@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub const MOST_POINTS: i64 = 5_000;
 /// The tag value of what no area holds.
-const OUTSIDE: &str = "outside";
+pub const OUTSIDE: &str = "outside";
 
 type Pairs = Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>;
 
@@ -35,7 +35,7 @@ pub async fn trend(State(app): State<Arc<App>>, caller: Caller, pairs: Pairs) ->
     let unknown = || Refusal::NotFound(format!("measurement {:?}", asked.measurement));
     let measurement = measurement.filter(|each| caller.scope.sees_sector(&each.sector)).ok_or_else(unknown)?;
     let query = asked.check(measurement)?;
-    if !in_scope(&*app.parts.province, &caller.scope, measurement, &query.tags) {
+    if !in_scope(&*app.parts.province, &caller.scope, &measurement.sector, &query.tags) {
         return Err(Refusal::NotFound(format!("series {:?} of {:?}", query.tags, query.measurement)));
     }
     let unit = measurement.fields.iter().find(|each| each.field == query.field).map(|each| each.unit.clone()).unwrap_or_default();
@@ -46,7 +46,7 @@ pub async fn trend(State(app): State<Arc<App>>, caller: Caller, pairs: Pairs) ->
 }
 
 /// Whether a series may be seen: by its measurement's sector and by the area that its tags say.
-pub fn in_scope(province: &dyn Province, scope: &Scope, measurement: &MeasurementView, tags: &BTreeMap<String, String>) -> bool {
+pub fn in_scope(province: &dyn Province, scope: &Scope, sector: &str, tags: &BTreeMap<String, String>) -> bool {
     let area = match (tags.get("area"), tags.get("source")) {
         (Some(area), _) if area == OUTSIDE => None,
         (Some(area), _) => Some(area.clone()),
@@ -54,7 +54,7 @@ pub fn in_scope(province: &dyn Province, scope: &Scope, measurement: &Measuremen
         (None, None) => None,
     };
     let sector_tag = tags.get("sector").is_none_or(|sector| scope.sees_sector(sector));
-    sector_tag && scope.sees(&measurement.sector, area.as_deref())
+    sector_tag && scope.sees(sector, area.as_deref())
 }
 
 #[derive(Debug, Default)]

@@ -19,7 +19,7 @@ pub use seat::{Frames, SeatLimits};
 
 use crate::server::board::{BoardLimits, BoardTick};
 use crate::server::scope::Scope;
-use crate::server::wire::{AlertView, ByeReason, Resume};
+use crate::server::wire::{AlertView, ByeReason, FigureView, Resume};
 use fanout::Fanout;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -45,6 +45,7 @@ enum Ask {
     Join { scope: Scope, resume: Option<Resume>, answer: oneshot::Sender<Joined> },
     Alerts { scope: Scope, answer: oneshot::Sender<Vec<Arc<AlertView>>> },
     Alert { id: String, answer: oneshot::Sender<Option<Arc<AlertView>>> },
+    Figures { scope: Scope, tag: String, answer: oneshot::Sender<Vec<Arc<FigureView>>> },
     Stop { answer: oneshot::Sender<()> },
 }
 
@@ -84,6 +85,11 @@ impl Hub {
     /// Whatever its scope: the asker judges.
     pub async fn alert(&self, id: String) -> Result<Option<Arc<AlertView>>, HubGone> {
         self.ask(|answer| Ask::Alert { id, answer }).await
+    }
+
+    /// The figures in scope whose key has this tag, oldest change first.
+    pub async fn figures(&self, scope: Scope, tag: String) -> Result<Vec<Arc<FigureView>>, HubGone> {
+        self.ask(|answer| Ask::Figures { scope, tag, answer }).await
     }
 
     /// Says goodbye to every client and ends the task; ticks that wait are still told.
@@ -169,6 +175,11 @@ fn reply(fanout: &mut Fanout, start: Instant, ask: Ask) {
         }
         Ask::Alert { id, answer } => {
             let _ = answer.send(fanout.board().alert(&id).cloned());
+        }
+        Ask::Figures { scope, tag, answer } => {
+            let mut figures = fanout.board().figures_since(&scope, 0);
+            figures.retain(|figure| figure.key.contains_key(&tag));
+            let _ = answer.send(figures);
         }
         Ask::Stop { answer } => {
             let _ = answer.send(());

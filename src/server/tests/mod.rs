@@ -4,6 +4,7 @@ mod cases;
 pub mod fixtures;
 mod laws;
 mod live;
+mod pipelines;
 pub mod province;
 mod rest;
 mod wire_ts;

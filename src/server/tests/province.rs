@@ -5,10 +5,13 @@ use crate::server::auth::tokens::{NewToken, create};
 use crate::server::auth::{Access, WallClock};
 use crate::server::cases::CaseShelf;
 use crate::server::hub::{Hub, HubLimits};
+use crate::server::pipelines::PipelineShelf;
 use crate::server::scope::ScopeTree;
 use crate::server::wire::*;
 use crate::server::*;
 use crate::store::late::{KeptLate, WantedLate};
+use crate::store::line::StoredRow;
+use crate::store::pages::{RowsPage as StoredPage, RowsQuery};
 use crate::store::rejected::{Kept, Redriven, Wanted};
 use crate::time::Timestamp;
 use axum::body::Body;
@@ -83,6 +86,8 @@ pub struct Store {
     pub door: Mutex<Option<DoorError>>,
     pub not_ready: Mutex<Option<String>>,
     pub sources: Mutex<Vec<SourceView>>,
+    /// By (start, tags).
+    pub rows: Mutex<Vec<StoredRow>>,
     /// Oldest first.
     pub refused: Mutex<Vec<Kept>>,
 }
@@ -99,6 +104,14 @@ impl TrendSource for Store {
         let start = query.from;
         self.asked.lock().unwrap().push(query);
         Box::pin(async move { Ok(vec![TrendPoint { start, value: Some(1.0), state: RowState::Final, revision: 0 }]) })
+    }
+}
+
+impl RowSource for Store {
+    fn page(&self, query: RowsQuery) -> Answer<'_, Result<StoredPage, SourceError>> {
+        let rows =
+            self.rows.lock().unwrap().iter().filter(|r| r.measurement == query.measurement && query.takes(&r.tags)).cloned().collect();
+        Box::pin(async move { Ok(StoredPage { rows, next: None }) })
     }
 }
 
@@ -168,6 +181,7 @@ pub struct World {
     pub tree: Tree,
     pub store: Arc<Store>,
     pub cases: Arc<CaseShelf>,
+    pub pipelines: Arc<PipelineShelf>,
     pub settings: ServerSettings,
     pub actions: mpsc::Receiver<ActionRequest>,
     actions_in: ActionSink,
@@ -194,12 +208,14 @@ impl World {
             catalog,
         };
         let (actions_in, actions) = mpsc::channel(8);
+        let setup = Arc::new(Definitions::default().compile(None).unwrap());
         World {
             folder: tempfile::tempdir().unwrap(),
             now: Arc::new(AtomicI64::new(1_700_000_000_000)),
             tree,
             store: Arc::default(),
-            cases: Arc::new(CaseShelf::new(Arc::new(Definitions::default().compile(None).unwrap()))),
+            cases: Arc::new(CaseShelf::new(setup.clone())),
+            pipelines: Arc::new(PipelineShelf::new(setup, &Definitions::default())),
             settings: ServerSettings::default(),
             actions,
             actions_in,
@@ -227,9 +243,11 @@ impl World {
             hub: Hub::start(self.limits, "building".into()),
             province: Arc::new(self.tree.clone()),
             trends: self.store.clone(),
+            rows: self.store.clone(),
             history: self.store.clone(),
             cases: self.cases.clone(),
             sources: self.store.clone(),
+            pipelines: self.pipelines.clone(),
             actions: self.actions_in.clone(),
             door: self.store.clone(),
             refusals: self.store.clone(),

@@ -257,13 +257,22 @@ impl ReadableDay {
         })
     }
 
-    /// Heads of all series of a measurement with their rows as above.
-    pub fn measurement_rows(&self, measurement: &str, from: i64, to: i64) -> Result<Vec<SeriesRows>, DatabaseError> {
+    /// Heads of the series of a measurement that are wanted, with their rows as above.
+    pub fn measurement_rows(
+        &self,
+        measurement: &str,
+        (from, to): (i64, i64),
+        wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Vec<SeriesRows>, DatabaseError> {
         self.snapshot(|connection| {
             let mut query = connection.prepare_cached("SELECT head, id FROM series WHERE measurement = ?")?;
             let found = query.query_map([measurement], |r| Ok((r.get(0)?, r.get(1)?)))?;
             let found: Vec<(Vec<u8>, i64)> = found.collect::<rusqlite::Result<_>>()?;
-            found.into_iter().map(|(head, id)| Ok((head, rows_of_series(connection, id, from, to)?))).collect()
+            found
+                .into_iter()
+                .filter(|(head, _)| wanted(head))
+                .map(|(head, id)| Ok((head, rows_of_series(connection, id, from, to)?)))
+                .collect()
         })
     }
 

@@ -34,7 +34,10 @@ impl Reader {
         while let Some(read) = queue.blocking_recv() {
             match read {
                 Read::Trend { query, answer } => drop(answer.send(self.trend(&query))),
-                Read::Rows { measurement, from, to, answer } => drop(answer.send(self.rows(&measurement, from, to))),
+                Read::Rows { measurement, from, to, answer } => drop(answer.send(self.rows(&measurement, (from, to), &|_| true))),
+                Read::Matching { query, from, to, answer } => {
+                    drop(answer.send(self.rows(&query.measurement, (from, to), &|tags| query.takes(tags))));
+                }
             }
         }
     }
@@ -53,11 +56,18 @@ impl Reader {
         Ok(points)
     }
 
-    fn rows(&mut self, measurement: &str, from: Timestamp, to: Timestamp) -> Result<Vec<StoredRow>, StoreError> {
+    /// Of the series whose tags are wanted.
+    fn rows(
+        &mut self,
+        measurement: &str,
+        (from, to): (Timestamp, Timestamp),
+        wanted: &dyn Fn(&[(String, String)]) -> bool,
+    ) -> Result<Vec<StoredRow>, StoreError> {
         let mut all = Vec::new();
+        let takes = |head: &[u8]| line::parse_series(head).is_some_and(|(_, tags)| wanted(&tags));
         for (day, from, to) in self.days(from, to)? {
             let day = self.day(day)?;
-            for (head, rows) in day.measurement_rows(measurement, from, to)? {
+            for (head, rows) in day.measurement_rows(measurement, (from, to), &takes)? {
                 let Some((measurement, tags)) = line::parse_series(&head) else { continue };
                 for row in rows {
                     all.push(StoredRow {

@@ -12,6 +12,7 @@
 use super::{Influx, InfluxError};
 use crate::engine::{FieldValue, RowState};
 use crate::store::line::{StoredRow, state_of_name, stored_tag};
+use crate::store::pages::RowsQuery;
 use crate::store::{TrendPoint, TrendQuery};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,17 @@ pub fn flux_string(text: &str) -> String {
     out
 }
 
+/// Tags that must be just so.
+fn tag_filters(tags: &[(String, String)]) -> impl Iterator<Item = String> {
+    tags.iter().map(|(name, value)| {
+        let column = format!("r[{}]", flux_string(name));
+        match value.as_str() {
+            "" => format!("not exists {column}"),
+            value => format!("{column} == {}", flux_string(&stored_tag(value))),
+        }
+    })
+}
+
 /// One field of one row.
 struct Cell {
     tags: Vec<(String, String)>,
@@ -52,13 +64,7 @@ impl Influx {
     /// See [`crate::store::Store::trend`].
     pub async fn trend(&self, query: &TrendQuery) -> Result<Vec<TrendPoint>, InfluxError> {
         let mut filters = vec![format!("r._measurement == {}", flux_string(&query.measurement))];
-        for (name, value) in &query.tags {
-            let column = format!("r[{}]", flux_string(name));
-            filters.push(match value.as_str() {
-                "" => format!("not exists {column}"),
-                value => format!("{column} == {}", flux_string(&stored_tag(value))),
-            });
-        }
+        filters.extend(tag_filters(&query.tags));
         filters.push(format!("(r._field == {} or r._field == \"revision\" or r._field == \"state\")", flux_string(&query.field)));
         let cells = self.cells(&filters, (query.from, query.to), "[\"_time\", \"_field\", \"_value\"]").await?;
         let mut points: BTreeMap<Timestamp, TrendPoint> = BTreeMap::new();
@@ -82,7 +88,29 @@ impl Influx {
 
     /// See [`crate::store::Store::rows`].
     pub async fn rows(&self, measurement: &str, from: Timestamp, to: Timestamp) -> Result<Vec<StoredRow>, InfluxError> {
-        let filters = [format!("r._measurement == {}", flux_string(measurement))];
+        self.rows_with(measurement, &[], (from, to)).await
+    }
+
+    /// Rows that are asked for with starts in `[from, to)`, by (start, tags).
+    pub(in crate::store) async fn matching(
+        &self,
+        query: &RowsQuery,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<StoredRow>, InfluxError> {
+        let mut rows = self.rows_with(&query.measurement, &query.tags, (from, to)).await?;
+        rows.retain(|row| query.takes(&row.tags));
+        Ok(rows)
+    }
+
+    async fn rows_with(
+        &self,
+        measurement: &str,
+        tags: &[(String, String)],
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<StoredRow>, InfluxError> {
+        let mut filters = vec![format!("r._measurement == {}", flux_string(measurement))];
+        filters.extend(tag_filters(tags));
         let cells = self.cells(&filters, (from, to), "").await?;
         let mut rows: BTreeMap<(Timestamp, Vec<(String, String)>), StoredRow> = BTreeMap::new();
         for cell in cells {
