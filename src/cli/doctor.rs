@@ -243,6 +243,10 @@ async fn store(settings: &Settings) -> Finding {
         Ok(influx) => influx,
         Err(error) => return finding(Grade::Fail, "store", error.to_string(), "see influx.url"),
     };
+    if matches!(tokio::time::timeout(PATIENCE, influx.is_empty()).await, Ok(Ok(true))) {
+        let found = format!("InfluxDB at {} is empty: no organization, no token", i.url);
+        return finding(Grade::Fail, "store", found, "`ioc store setup` makes them");
+    }
     match tokio::time::timeout(PATIENCE, influx.health()).await {
         Ok(health) if health.well => ok("store", health.text),
         Ok(health) => {

@@ -16,6 +16,7 @@ mod rejected;
 mod run;
 pub mod schema;
 mod simulate;
+mod store;
 pub mod tail;
 pub mod test;
 mod tokens;
@@ -87,6 +88,9 @@ enum Command {
     /// Topics of Kafka.
     #[command(subcommand)]
     Topics(run::TopicsCommand),
+    /// The window store: make InfluxDB ready.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Tokens for the page and the API.
     #[command(subcommand)]
     Token(tokens::TokenCommand),
@@ -187,6 +191,7 @@ impl Folders {
 /// Parses, runs, prints an error; the exit code.
 pub fn main() -> i32 {
     let cli = Cli::parse();
+    end_with_the_reader();
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -194,6 +199,18 @@ pub fn main() -> i32 {
             error.code()
         }
     }
+}
+
+/// Who reads our output may stop reading (`ioc late list | head`): then there is nothing left to say, and that is no fault.
+fn end_with_the_reader() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let said = info.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        hook(info);
+    }));
 }
 
 fn dispatch(cli: Cli) -> Result<i32, CliError> {
@@ -210,6 +227,7 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
             locate(&settings, at.as_deref(), layer.as_deref()).map(|()| 0)
         }
         Command::Topics(command) => run::topics(&settings()?, command),
+        Command::Store(command) => store::store(&settings()?, command),
         Command::Token(command) => tokens::token(&settings()?, command).map(|()| 0),
         Command::Rejected(command) => rejected::rejected(&settings()?, command),
         Command::Late(command) => rejected::late(&settings()?, command),

@@ -74,6 +74,15 @@ pub enum InfluxError {
     NoOrganization { url: String, org: String },
 }
 
+/// What [`Influx::set_up`] found to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SetUp {
+    /// The server was empty: everything was made.
+    First,
+    /// It was set up before: the bucket is there now.
+    Bucket,
+}
+
 pub struct Influx {
     config: InfluxConfig,
     disk: Disk,
@@ -130,15 +139,22 @@ impl Influx {
         }
     }
 
-    /// Makes organization, bucket, user and token on a server that has none yet; on any other only the bucket where it is missing.
-    /// `retention` of zero keeps rows for ever.
-    pub async fn set_up(&self, user: &str, password: &str, retention: Duration) -> Result<(), InfluxError> {
+    /// Nobody has set this server up yet: it has no organization, user or token.
+    pub async fn is_empty(&self) -> Result<bool, InfluxError> {
         let client = self.client.clone();
-        if self.ask("asking whether it is set up", async move { client.is_onboarding_allowed().await }).await? {
+        self.ask("asking whether it is set up", async move { client.is_onboarding_allowed().await }).await
+    }
+
+    /// Makes organization, bucket, user and token on a server that is empty, and says so; on any other only the bucket where it is
+    /// missing. `retention` of zero keeps rows for ever.
+    pub async fn set_up(&self, user: &str, password: &str, retention: Duration) -> Result<SetUp, InfluxError> {
+        if self.is_empty().await? {
             // the crate's own call cannot choose the token, so the request is ours
-            return self.first_set_up(user, password, retention).await;
+            self.first_set_up(user, password, retention).await?;
+            return Ok(SetUp::First);
         }
-        self.create_bucket(retention).await
+        self.create_bucket(retention).await?;
+        Ok(SetUp::Bucket)
     }
 
     async fn first_set_up(&self, user: &str, password: &str, retention: Duration) -> Result<(), InfluxError> {

@@ -187,3 +187,14 @@ async fn doctor_names_what_is_wrong_and_the_next_step() {
     assert!(fail == Grade::Fail && text.contains("ioc check"), "{text}");
     assert_eq!(grade(&findings, "store").0, Grade::Fail);
 }
+
+/// Who reads our output may have gone: that is no fault.
+#[test]
+fn a_reader_that_has_gone_is_no_fault() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let done =
+        std::process::Command::new(env!("CARGO_BIN_EXE_ioc")).args(["schema", "pipeline"]).stdout(writer).output().expect("ioc runs");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.is_empty(), "{:?}: {said}", done.status);
+}
