@@ -205,5 +205,6 @@ fn known(registry: &Registry, definitions: &Definitions) -> Known {
             registry.indicators.iter().map(|i| (i.code.clone(), i.names().map(str::to_owned).collect::<BTreeSet<_>>())).collect(),
         ),
         limits: Some(registry.calendar.limits.keys().cloned().collect()),
+        no_calendar: registry.calendar.working.years().next().is_none(),
     }
 }

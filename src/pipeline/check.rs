@@ -116,6 +116,7 @@ mod tests {
             sops: set(&["sop/congestion.md"]),
             indicators: Some(indicators.into_iter().map(|(code, names)| (code.to_owned(), names)).collect()),
             limits: set(&["field_report"]),
+            no_calendar: false,
         }
     }
 

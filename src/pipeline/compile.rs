@@ -87,7 +87,13 @@ pub struct Known {
     pub indicators: Option<BTreeMap<String, BTreeSet<String>>>,
     /// Tables of time limits in registry/calendar.yaml.
     pub limits: Option<BTreeSet<String>>,
+    /// Not a single year of working time is known.
+    pub no_calendar: bool,
 }
+
+/// Said where working time is asked for and there is none.
+const NO_CALENDAR: &str =
+    "working time needs a calendar: write registry/calendar.yaml with `working_hours:` and `holidays:` of the years asked for";
 
 /// What rules may read of an area.
 pub const AREA_VARS: [&str; 3] = ["code", "name", "level"];

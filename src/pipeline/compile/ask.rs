@@ -12,7 +12,7 @@ use super::super::expr::syntax::{Ast, Kind};
 use super::super::expr::{ExprError, Unresolved, ValueType};
 use super::super::mistake::{closest, listed};
 use super::super::{RuleArg, RuleVar};
-use super::Known;
+use super::{Known, NO_CALENDAR};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -32,6 +32,7 @@ pub fn ask(
 ) -> Option<Result<(RuleVar, ValueType), ExprError>> {
     let asked = match name {
         "target" | "pace" => indicator(name, args, at, known, resolve),
+        "working" if known.no_calendar => Err(ExprError::new(at.clone(), NO_CALENDAR)),
         "working" => working(args, at, resolve),
         _ => return None,
     };

@@ -19,8 +19,9 @@ use super::super::yaml::Text;
 use super::super::{KeySource, TypePlan};
 use super::event::{EventScope, Role};
 use super::window::is_aggregate;
-use super::{Compiler, Content, Schemas, Version, sorted_names};
+use super::{Compiler, Content, NO_CALENDAR, Schemas, Version, sorted_names};
 use crate::event::decode::Wanted;
+use crate::time::working::Length;
 use std::ops::Range;
 
 /// A case whose `values` are not complete yet.
@@ -176,6 +177,9 @@ impl Compiler<'_> {
         if let (Some((at, _)), true) = (yaml.due_soon, yaml.due.is_none()) {
             self.report.add(at, "`due_soon` needs a due time: add `due: data.due_at` or the like");
         }
+        if let (Some((at, Length::Working(_))), true) = (yaml.due_soon, self.known.no_calendar) {
+            self.report.add(at, NO_CALENDAR);
+        }
         draft.spec.due = due;
         let mut terms = Version::of("case terms");
         terms.add("case", &draft.spec.version).add("states", &draft.spec.states.join(",")).add("open", &draft.spec.open.to_string());
@@ -213,6 +217,10 @@ impl Compiler<'_> {
 
     fn due_rule(&mut self, text: &Text, ast: &Ast, yaml: &CaseYaml, draft: &mut CaseDraft<'_>) -> Option<DueRule> {
         match &ast.kind {
+            Kind::Call(name, _) if name == "working" && self.known.no_calendar => {
+                self.report.add(text.place(ast.at.start), NO_CALENDAR);
+                None
+            }
             Kind::Call(name, args) if name == "working" => match args.as_slice() {
                 [from, limit] => {
                     let from = self.instant(text, from, draft)?;

@@ -16,12 +16,16 @@ use super::super::spec::{AlertYaml, CaseAlertYaml};
 use super::super::yaml::Text;
 use super::super::{CaseRule, RuleSpec, RuleVar, Template, Watches};
 use super::case::{CaseDraft, Stands};
-use super::{AREA_VARS, Compiler, Version};
+use super::{AREA_VARS, Compiler, NO_CALENDAR, Version};
 use crate::time::Span;
+use crate::time::working::Length;
 
 impl Compiler<'_> {
     pub(super) fn case_rule(&mut self, yaml: &AlertYaml, on: &CaseAlertYaml, cases: &mut [CaseDraft<'_>]) -> Option<RuleSpec> {
         let name = yaml.alert.as_ref().and_then(|t| self.name(t, "an alert"));
+        if matches!(on.hold, Length::Working(_)) && self.known.no_calendar {
+            self.report.add(on.case.at, NO_CALENDAR);
+        }
         let case = self.case_named(&on.case, cases)?;
         let state = on.state.as_ref().and_then(|text| self.case_state(text, &cases[case]));
         let draft = &mut cases[case];

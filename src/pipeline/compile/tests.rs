@@ -26,6 +26,24 @@ fn window(fields: &str) -> String {
 }
 
 #[test]
+fn working_time_without_a_calendar_is_refused_where_it_is_asked_for() {
+    let text = format!(
+        "{SMALL}cases:\n- case: c\n  state: data.state\n  open: [a]\n  closed: [b]\n  due: working(created_at, 16)\n  due_soon: 4 working hours\n\
+         alerts:\n- {{alert: x, case: c, in: a, for: 2 working hours, severity: minor, title: {{vi: X, en: X}}}}\n"
+    );
+    let files = BTreeMap::from([("p.yaml".to_owned(), text)]);
+    let with = |no_calendar| {
+        let known = Known { no_calendar, ..Known::default() };
+        compile_pipelines(&files, &NoSchemas, &known, &mut Wanted::default())
+    };
+    assert!(with(false).is_ok());
+    let mistakes: Vec<String> = with(true).unwrap_err().iter().map(ToString::to_string).collect();
+    let places = ["p.yaml:11:8", "p.yaml:12:13", "p.yaml:14:20"];
+    assert_eq!(mistakes.len(), 3, "{mistakes:?}");
+    assert!(places.iter().all(|at| mistakes.iter().any(|m| m.starts_with(at) && m.contains("registry/calendar.yaml"))), "{mistakes:?}");
+}
+
+#[test]
 fn the_traffic_pipelines_compile_as_designed() {
     let mut wanted = Wanted::default();
     let texts = ["traffic_loop", "traffic_queue", "traffic_travel"].map(|n| (n, shipped(n)));
