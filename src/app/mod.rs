@@ -9,6 +9,7 @@
 //!
 //! Called by: cli, tests.
 
+mod house;
 mod parts;
 pub mod redrive;
 
@@ -19,13 +20,13 @@ use crate::definitions::Definitions;
 use crate::disk::Disk;
 use crate::driver::gate::{AlertShelf, Gate, Keeping, Outgoing, QUEUE};
 use crate::driver::recover::{self, Refill, Start};
-use crate::driver::{CheckpointClock, Clock, Driver, DriverError, lost_note, new_cutter, wall_clock};
+use crate::driver::{CheckpointClock, Clock, Driver, DriverError, new_cutter, wall_clock};
 use crate::engine::Condition;
 use crate::engine::alert::Alert;
 use crate::engine::setup::{MAX_BEHIND, Setup};
 use crate::ingest::embedded::EmbeddedReader;
 use crate::ingest::kafka::{KafkaDoor, KafkaReader};
-use crate::ingest::log::{Log, Retention};
+use crate::ingest::log::Log;
 use crate::ingest::reader::{Kind, Opening, Reader};
 use crate::journal::{Journal, Note};
 use crate::server::auth::Access;
@@ -43,6 +44,7 @@ use crate::store::{Store, drain};
 use crate::telemetry::Telemetry;
 use crate::time::{Span, Timestamp};
 use anyhow::{Context, bail};
+use house::House;
 use redrive::{Desk, Way};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -136,8 +138,13 @@ impl App {
         }));
         let draining = CancellationToken::new();
         let drained = tokio::spawn(drain(store.clone(), spool.clone(), draining.clone()));
-        let keeping =
-            tokio::spawn(keep_house(logs.iter().map(|(log, _)| log.clone()).collect(), settings.log_days, live_store(&settings, &store)));
+        let house = House {
+            logs: logs.iter().map(|(log, _)| log.clone()).collect(),
+            log_days: settings.log_days,
+            checkpoints: Checkpoints::open(Disk::Real, &settings.data.join("checkpoints"))?,
+            store: live_store(&settings, &store),
+        };
+        let keeping = tokio::spawn(house.keep());
         let stop = Arc::new(AtomicBool::new(false));
         let engine = Engine {
             settings,
@@ -196,32 +203,9 @@ impl App {
     }
 }
 
-/// Rows of windows below an hour are kept so long in the embedded store.
-const ROWS_KEPT: Span = Span::days(30);
-
 /// The store whose rows age by the wall clock: rows of recorded topics are as old as their events, and stay.
 fn live_store(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Store>> {
     settings.topics.values().all(|t| t.clock == ClockKind::Broker).then(|| store.clone())
-}
-
-/// Once an hour: whole days of the log and of the embedded store that are kept long enough are unlinked.
-async fn keep_house(logs: Vec<Log>, log_days: u32, store: Option<Arc<Store>>) {
-    let mut hourly = tokio::time::interval(std::time::Duration::from_secs(3600));
-    loop {
-        hourly.tick().await;
-        let retention = Retention { age: Span::days(i64::from(log_days)), ..Retention::default() };
-        for log in &logs {
-            match log.retain(retention, wall_clock()).await {
-                Ok(days) => days.iter().for_each(|d| tracing::info!(file = %d.file.display(), "a day of the log was removed")),
-                Err(error) => tracing::warn!(%error, "old days of the log were not removed"),
-            }
-        }
-        if let Some(Store::Embedded(embedded)) = store.as_deref()
-            && let Err(error) = embedded.retain(wall_clock() - ROWS_KEPT).await
-        {
-            tracing::warn!(%error, "old rows were not removed");
-        }
-    }
 }
 
 fn open_doors(settings: &Settings) -> anyhow::Result<(Doors, Vec<(Log, ClockKind)>)> {
@@ -392,11 +376,6 @@ impl Engine {
             fed => fed?,
         };
         let mut notes = vec![Note::Started { lane: "live".into(), at: wall_clock(), version: env!("CARGO_PKG_VERSION").into() }];
-        for lost in std::mem::take(&mut start.lost) {
-            let index = start.names.iter().position(|n| *n == lost.partition).unwrap_or(0);
-            let after = start.lane.collectors.get(index).and_then(|c| c.clock());
-            notes.push(lost_note(&lost, index, after, &self.telemetry));
-        }
         let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
         if configuration.is_some() && !start.definitions.is_empty() {
             next = recover::retire(&mut start, next, &self.setup, &mut self.journal, &self.spool, &mut notes)?;
@@ -488,6 +467,7 @@ impl Engine {
             names: start.names,
             definitions: self.definitions.version(),
             notes,
+            lost: start.lost,
             configuration,
             checkpoint,
             reported: None,

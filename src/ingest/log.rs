@@ -9,7 +9,7 @@
 //! 2. A record's broker_time is the wall clock at its append (or the time given by who writes history), raised to the partition's running
 //!    maximum and to the start of the oldest day kept: it never goes back within a partition.
 //! 3. A key always goes to the partition that Kafka's Java client would choose (murmur2).
-//! 4. Retention unlinks whole days, oldest first, never the newest file; offsets and times go on as if nothing had been removed.
+//! 4. Retention unlinks whole days, oldest first, never the newest file nor what no checkpoint stands past; offsets and times go on as if nothing had been removed.
 //! 5. One process writes a log; a second one is refused.
 //!
 //! Called by: driver, server (HTTP door), cli (files into the log, demo's history).
@@ -90,17 +90,20 @@ pub struct Record {
     pub value: Bytes,
 }
 
-/// How long records are kept; both bounds hold.
-#[derive(Clone, Copy, Debug)]
+/// How long records are kept; both bounds hold, but what is still needed stays.
+#[derive(Clone, Debug)]
 pub struct Retention {
     pub age: Span,
     pub bytes: u64,
+    /// By partition: the first offset that a start would read again (that of the newest checkpoint); a day that holds it or a later one
+    /// stays. `None`: nothing is needed.
+    pub needed: Option<Vec<u64>>,
 }
 
 impl Default for Retention {
     /// 7 d or 10 GB.
     fn default() -> Self {
-        Retention { age: Span::days(7), bytes: 10_000_000_000 }
+        Retention { age: Span::days(7), bytes: 10_000_000_000, needed: None }
     }
 }
 

@@ -42,6 +42,13 @@ pub(super) struct Day {
     pub ranges: Vec<(u64, u64)>,
 }
 
+impl Day {
+    /// A record at or after `needed` (by partition) lies here.
+    pub fn holds(&self, needed: &[u64]) -> bool {
+        self.ranges.iter().enumerate().any(|(p, (first, end))| first < end && needed.get(p).is_none_or(|from| from < end))
+    }
+}
+
 impl State {
     pub fn load(folder: &Path, topic: &str, partitions: u32) -> Result<State, LogError> {
         let none = PartitionState { next_offset: 0, broker_time: Timestamp::MIN };

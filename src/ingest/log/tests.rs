@@ -100,7 +100,11 @@ fn days_go_oldest_first_and_offsets_go_on() {
         assert_eq!(reader.offset_at(p, Timestamp::from_seconds(seconds)).unwrap(), offset, "{p} {seconds}");
     }
     let now = Timestamp::from_seconds(12 * DAY + 8);
-    let keep = |days: i64, bytes: u64| Retention { age: Span::days(days), bytes };
+    let keep = |days: i64, bytes: u64| Retention { age: Span::days(days), bytes, needed: None };
+    // what a start would read again stays, however old
+    let unread = |needed: Vec<u64>| Retention { needed: Some(needed), ..keep(1, u64::MAX) };
+    assert_eq!(log.retain_blocking(unread(vec![0, 9]), now).unwrap(), []);
+    assert_eq!(log.retain_blocking(unread(vec![]), now).unwrap(), [], "a partition that no checkpoint knows");
     assert_eq!(log.retain_blocking(keep(7, u64::MAX), now).unwrap(), []);
     assert_eq!(log.retain_blocking(keep(1, u64::MAX), now).unwrap().len(), 1);
     assert_eq!((log.start_offsets(), log.end_offsets()), (vec![1, 1], vec![3, 1]));

@@ -195,6 +195,11 @@ impl Writer {
             if *day >= oldest_wanted && total <= retention.bytes {
                 break;
             }
+            if let Some(needed) = &retention.needed
+                && self.state().days.get(day).is_some_and(|d| d.holds(needed))
+            {
+                break;
+            }
             if self.open.as_ref().is_some_and(|(open, _)| open == day) {
                 self.open = None;
             }

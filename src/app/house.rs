@@ -1,0 +1,91 @@
+//! Keeping house: what is old enough goes.
+//!
+//! Owns: when days of the embedded log and of the embedded store are unlinked. Refuses to know: how either keeps its files.
+//!
+//! Invariants
+//! 1. A day of the log goes only when a checkpoint stands past it: a start needs no record that is gone (D1).
+//!
+//! Called by: app.
+
+use crate::checkpoint::Checkpoints;
+use crate::driver::wall_clock;
+use crate::ingest::PartitionName;
+use crate::ingest::log::{Log, Retention};
+use crate::store::Store;
+use crate::time::Span;
+use std::sync::Arc;
+
+/// Rows of windows below an hour are kept so long in the embedded store.
+const ROWS_KEPT: Span = Span::days(30);
+
+/// Once an hour: whole days of the log and of the embedded store that are kept long enough are unlinked; a day of the log only when a
+/// checkpoint stands past it.
+pub struct House {
+    pub logs: Vec<Log>,
+    pub log_days: u32,
+    pub checkpoints: Checkpoints,
+    pub store: Option<Arc<Store>>,
+}
+
+/// Of a checkpoint: what was read up to where. The rest of it is passed over.
+#[derive(serde::Deserialize)]
+struct ReadUpTo {
+    lane: LaneReadUpTo,
+    partitions: Vec<PartitionName>,
+}
+
+#[derive(serde::Deserialize)]
+struct LaneReadUpTo {
+    partitions: Vec<PartitionReadUpTo>,
+}
+
+#[derive(serde::Deserialize)]
+struct PartitionReadUpTo {
+    next_offset: u64,
+}
+
+impl House {
+    pub async fn keep(self) {
+        let mut hourly = tokio::time::interval(std::time::Duration::from_secs(3600));
+        loop {
+            hourly.tick().await;
+            self.retain_logs().await;
+            if let Some(Store::Embedded(embedded)) = self.store.as_deref()
+                && let Err(error) = embedded.retain(wall_clock() - ROWS_KEPT).await
+            {
+                tracing::warn!(%error, "old rows were not removed");
+            }
+        }
+    }
+
+    async fn retain_logs(&self) {
+        let checkpoints = self.checkpoints.clone();
+        let newest = tokio::task::spawn_blocking(move || checkpoints.newest::<ReadUpTo>(u64::MAX)).await;
+        let newest = match newest {
+            Ok(Ok((newest, _))) => newest.map(|loaded| loaded.body),
+            Ok(Err(error)) => return tracing::warn!(%error, "old days of the log were not removed"),
+            Err(_) => return,
+        };
+        for log in &self.logs {
+            let needed = vec![0; log.end_offsets().len()];
+            let needed = newest.as_ref().map_or(needed.clone(), |newest| newest.needed(log.topic(), needed));
+            let retention = Retention { age: Span::days(i64::from(self.log_days)), needed: Some(needed), ..Retention::default() };
+            match log.retain(retention, wall_clock()).await {
+                Ok(days) => days.iter().for_each(|d| tracing::info!(file = %d.file.display(), "a day of the log was removed")),
+                Err(error) => tracing::warn!(%error, "old days of the log were not removed"),
+            }
+        }
+    }
+}
+
+impl ReadUpTo {
+    /// By partition of `topic`, over zeros.
+    fn needed(&self, topic: &str, mut needed: Vec<u64>) -> Vec<u64> {
+        for (name, at) in self.partitions.iter().zip(&self.lane.partitions) {
+            if let (true, Some(from)) = (name.topic == topic, needed.get_mut(name.number as usize)) {
+                *from = at.next_offset;
+            }
+        }
+        needed
+    }
+}
