@@ -112,6 +112,8 @@ pub struct Driver {
     pub definitions: String,
     /// To be journaled with the next tick.
     pub notes: Vec<Note>,
+    /// Deleted before they were read, and not journaled yet.
+    pub lost: Vec<Lost>,
     pub configuration: Option<Configuration>,
     pub cutter: Cutter,
     pub checkpoint: CheckpointClock,
@@ -159,6 +161,7 @@ pub fn record(fetched: &Fetched) -> Record<'_> {
 impl Driver {
     /// Until stopped, or the end where asked for. A last checkpoint is handed over before it returns.
     pub fn run(mut self) -> Result<(), DriverError> {
+        self.begin_again()?;
         let mut next_cut = Instant::now();
         while !self.stop.load(Ordering::Relaxed) {
             // until the cut itself: a tick holds what came right before it
@@ -197,12 +200,26 @@ impl Driver {
             self.notes.push(Note::Partition { index, topic: name.topic.clone(), partition: name.number as u32, offset: 0 });
             self.names.push(name.clone());
         }
-        for lost in self.reader.take_lost() {
-            let index = self.names.iter().position(|n| *n == lost.partition).unwrap_or(0);
-            let after = self.lane.collectors.get(index).and_then(|c| c.clock());
-            self.notes.push(lost_note(&lost, index, after, &self.telemetry));
-        }
+        self.lost.extend(self.reader.take_lost());
+        self.note_lost();
         Ok(())
+    }
+
+    /// Records that were deleted before they were read, into the journal (D1), once it is known which record comes after them, or that
+    /// none does.
+    fn note_lost(&mut self) {
+        for lost in std::mem::take(&mut self.lost) {
+            let index = self.names.iter().position(|n| *n == lost.partition).unwrap_or(0);
+            let next = self.reader.buffer(index).front().filter(|f| f.offset >= lost.to).map(|f| f.broker_time);
+            let Some(before) = next.or_else(|| self.at_end(index).then_some(None)) else {
+                self.lost.push(lost);
+                continue;
+            };
+            tracing::error!(partition = %lost.partition, from = lost.from, to = lost.to, "records were deleted before they were read");
+            self.telemetry.lost(lost.to - lost.from);
+            let after = self.lane.collectors.get(index).and_then(|c| c.clock());
+            self.notes.push(Note::Lost { index: index as u32, from: lost.from, to: lost.to, after, before });
+        }
     }
 
     fn readable(&self, partition: usize) -> bool {
@@ -394,18 +411,31 @@ impl Driver {
         }
     }
 
+    /// A lane that goes on begins with a tick in which nothing could be read: the time since its last one counts for no silence,
+    /// however the program ended.
+    pub fn begin_again(&mut self) -> Result<(), DriverError> {
+        match (self.clock, self.lane.core.time()) {
+            (Clock::Live, Some(time)) => self.unread(time, false),
+            _ => Ok(()),
+        }
+    }
+
     /// A tick in which nothing could be read, with the state: what SIGTERM leaves (D1).
     pub fn last_checkpoint(&mut self) -> Result<(), DriverError> {
         let Some(time) = self.lane.core.time() else { return Ok(()) };
+        // the last figures are the final ones
+        self.reported = None;
+        self.unread(time, true)
+    }
+
+    /// An empty tick in which nothing could be read.
+    fn unread(&mut self, time: Timestamp, with_state: bool) -> Result<(), DriverError> {
         let partitions = self.all_partitions(false);
         let read_times = partitions.into_iter().map(|p| PartitionTick { unreadable: true, ..p }).collect();
-        // an empty tick in which nothing could be read: it changes nothing and carries the state
         let (tick, requests) = self.tick(time, false, read_times);
         self.lane.begin(time, self.names.len());
         let effects = self.lane.close(&tick);
-        let checkpoint = Some(self.save());
-        // the last figures are the final ones
-        self.reported = None;
+        let checkpoint = with_state.then(|| self.save());
         self.hand_over(tick, effects, requests, checkpoint)
     }
 }
@@ -414,13 +444,6 @@ impl Driver {
 pub fn late_of(late: Vec<(u32, Late)>, setup: &Setup, names: &[PartitionName]) -> Vec<LateOf> {
     let named = |(p, l): (u32, Late)| Some((setup.pipelines.get(l.pipeline as usize)?.name.clone(), names.get(p as usize)?.clone(), l));
     late.into_iter().filter_map(named).collect()
-}
-
-/// Records that were deleted before they were read, as the journal keeps them; said and counted (D1).
-pub fn lost_note(lost: &Lost, index: usize, after: Option<Timestamp>, telemetry: &Telemetry) -> Note {
-    tracing::error!(partition = %lost.partition, from = lost.from, to = lost.to, "records were deleted before they were read");
-    telemetry.lost(lost.to - lost.from);
-    Note::Lost { index: index as u32, from: lost.from, to: lost.to, after, before: None }
 }
 
 /// Keeps the newest row of each figure; 200,000 at most, as the board.

@@ -1,7 +1,7 @@
 //! Seeded crashes over the real journal, spool, store and checkpoint files (D1 to D3, D5, R3).
 
 use crate::support::feed::{Kept, Log as Records, feed};
-use crate::support::site::{Dead, Life, Rng, Site, end_of, records};
+use crate::support::site::{Dead, Life, Rng, Site, end_of, new_records, records};
 use crate::support::{compiled, definitions, event, s, sets};
 use ioc::definitions::Definitions;
 use ioc::driver::gate::Step;
@@ -417,6 +417,35 @@ fn d1_a_clean_stop_leaves_the_state() {
     assert_eq!((serde_json::to_string(&life.driver.lane.save()).unwrap(), life.driver.number), (state, number));
 }
 
+/// T7: while the program was down the log could not be read: that time counts for nobody's silence, also after `kill -9`.
+#[test]
+fn t7_time_down_after_a_kill_is_no_silence() {
+    let heard = |second: i64| Kept {
+        broker_time: Some(s(second)),
+        body: event("t.a", "s0", &format!("e{second}"), s(second), serde_json::json!({"x": 1})),
+    };
+    let log: Records = vec![(0..7).map(|n| heard(10 * n)).collect()];
+    let mut site = Site::new(&log, definitions(&sets::files()));
+    let mut life = computed(&site, &log);
+    life.commit_all().unwrap();
+    site.kill(Some(life), &mut Rng(7));
+
+    // s0 speaks every 30 s; `gone` fires after 60 s: the hour without the program is not one of silence
+    let later: Records = vec![vec![heard(3_600)]];
+    site.log.append_blocking(new_records(&later).into()).unwrap();
+    let mut life = site.start().unwrap();
+    life.driver.begin_again().unwrap();
+    life.driver.poll(std::time::Duration::ZERO).unwrap();
+    for wall in [3_600, 3_601, 3_650, 3_700, 3_900] {
+        life.driver.cut(s(wall)).unwrap();
+        life.driver.cut(s(wall)).unwrap();
+    }
+    let outgoing: Vec<_> = life.ticks.try_iter().collect();
+    let gone = outgoing.iter().flat_map(|out| &out.alerts).filter(|a| a.label.rule == "gone" && a.key.tags.iter().any(|t| &**t == "s0"));
+    let began: Vec<_> = gone.map(|a| (a.condition, a.since)).collect();
+    assert_eq!(began, [(ioc::engine::Condition::Firing, s(3_600))], "silent only after it was heard again");
+}
+
 /// D1: records that were deleted before they were read are journaled as lost, reading goes on, and so does recovery.
 #[test]
 fn d1_lost_records_are_journaled() {
@@ -432,9 +461,11 @@ fn d1_lost_records_are_journaled() {
         let notes = site.journal().notes().unwrap();
         let lost: Vec<_> = notes
             .iter()
-            .filter_map(|(_, n)| if let Note::Lost { index, from, to, .. } = n { Some((*index, *from, *to)) } else { None })
+            .filter_map(
+                |(_, n)| if let Note::Lost { index, from, to, before, .. } = n { Some((*index, *from, *to, *before)) } else { None },
+            )
             .collect();
-        assert_eq!(lost, [(0, 0, 2)], "said once, life {life}");
+        assert_eq!(lost, [(0, 0, 2, Some(s(0)))], "said once, with the time of the record after it, life {life}");
         assert_eq!(life_of.driver.lane.counts(0).read, 2);
         site.kill(Some(life_of), &mut Rng(3));
     }

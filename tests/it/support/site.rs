@@ -80,7 +80,7 @@ pub fn end_of(records: &Records) -> Timestamp {
     records.iter().filter_map(|p| p.last()?.broker_time).max().unwrap_or(super::T0)
 }
 
-fn new_records(records: &Records) -> VecDeque<NewRecord> {
+pub fn new_records(records: &Records) -> VecDeque<NewRecord> {
     let new = |(p, kept): (usize, &Kept)| NewRecord {
         value: kept.body.clone().into(),
         broker_time: kept.broker_time,
@@ -261,6 +261,7 @@ impl Site {
             names: start.names,
             definitions: version,
             notes,
+            lost: start.lost,
             configuration,
             checkpoint: CheckpointClock::default(),
             // never reported: health is wall clock's business
