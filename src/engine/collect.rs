@@ -157,6 +157,12 @@ pub struct Part {
     pub(super) accepted_at: Span,
     /// Number of the source accepted last.
     pub(super) last_source: Option<u32>,
+    /// Windows that end at or before it were forgotten at the last tick.
+    pub(super) gone: Timestamp,
+    /// Windows that end at or before it are late: they were forgotten under a shorter `lateness` or `max_delay` (D2).
+    pub(super) closed_until: Timestamp,
+    /// Events before it are late: their ids were forgotten under a shorter `dedup` (D2).
+    pub(super) known_from: Timestamp,
     pub(super) seen: Seen,
     pub(super) texts: Texts,
     pub(super) windows: Vec<PartWindow>,
@@ -228,6 +234,9 @@ impl Part {
             watermark: None,
             accepted_at: Span::ZERO,
             last_source: None,
+            gone: Timestamp::MIN,
+            closed_until: Timestamp::MIN,
+            known_from: Timestamp::MIN,
             seen: Seen::new(pipeline.timing.dedup),
             texts: Texts::default(),
             windows: pipeline.windows.iter().map(PartWindow::new).collect(),
@@ -445,17 +454,17 @@ impl Taking<'_, '_> {
         }
         let time = self.event.time;
         let watermark = part.watermark.unwrap_or(Timestamp::MIN);
-        let too_old = time < watermark - timing.dedup;
+        let too_old = time < (watermark - timing.dedup).max(part.known_from);
         let mut wanted: SmallVec<[Wanted; 4]> = SmallVec::new();
         for (w, (spec, input)) in pipeline.windows.iter().zip(&plan.windows).enumerate() {
             let Some(input) = input else { continue };
             if !wants(&input.filter, &slots) {
                 continue;
             }
-            let born = part.windows[w].born;
+            let closed = part.windows[w].born.max(part.closed_until);
             for (start, end) in part.windows[w].bounds(spec, time) {
                 let delayed = self.record.broker_time.is_some_and(|b| b >= *end + timing.max_delay);
-                let refused = too_old || delayed || *end <= born || watermark >= *end + timing.lateness;
+                let refused = too_old || delayed || *end <= closed || watermark >= *end + timing.lateness;
                 wanted.push(Wanted { window: w, start: *start, end: *end, refused });
             }
         }

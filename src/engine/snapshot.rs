@@ -25,6 +25,7 @@ use super::setup::Setup;
 use super::sources::ClockOffset;
 use super::window::{OpenWindow, OpenWindowState};
 use super::{AlertChange, Key, RowState};
+use crate::pipeline::Timing;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,6 +73,23 @@ pub struct PipelineName {
     pub name: String,
     /// (measurement, version) by window.
     pub windows: Vec<(String, String)>,
+    /// What decided which windows and ids were forgotten.
+    #[serde(default)]
+    kept: Option<Kept>,
+}
+
+/// How long a pipeline's windows and ids are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Kept {
+    lateness: Span,
+    max_delay: Span,
+    dedup: Span,
+}
+
+impl Kept {
+    fn of(timing: &Timing) -> Kept {
+        Kept { lateness: timing.lateness, max_delay: timing.max_delay, dedup: timing.dedup }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -92,6 +110,12 @@ struct PartState {
     accepted_at: Span,
     #[serde(default)]
     last_source: Option<u32>,
+    #[serde(default = "always")]
+    gone: Timestamp,
+    #[serde(default = "always")]
+    closed_until: Timestamp,
+    #[serde(default = "always")]
+    known_from: Timestamp,
     seen: SeenState,
     texts: Vec<String>,
     windows: Vec<PartWindowState>,
@@ -157,6 +181,7 @@ impl Core {
                 .map(|p| PipelineName {
                     name: p.name.clone(),
                     windows: p.windows.iter().map(|w| (w.measurement.clone(), w.version.clone())).collect(),
+                    kept: Some(Kept::of(&p.timing)),
                 })
                 .collect(),
             partitions,
@@ -219,6 +244,8 @@ impl Lane {
 struct Places {
     /// By old pipeline: (new pipeline, by old window: new window).
     map: Vec<Option<(usize, Vec<Option<usize>>)>>,
+    /// By old pipeline.
+    kept: Vec<Option<Kept>>,
 }
 
 impl Places {
@@ -233,7 +260,7 @@ impl Places {
             });
             Some((new, windows.collect()))
         };
-        Places { map: old.iter().map(place).collect() }
+        Places { map: old.iter().map(place).collect(), kept: old.iter().map(|o| o.kept).collect() }
     }
 
     fn pipeline(&self, old: usize) -> Option<usize> {
@@ -301,6 +328,9 @@ impl Part {
             watermark: self.watermark,
             accepted_at: self.accepted_at,
             last_source: self.last_source,
+            gone: self.gone,
+            closed_until: self.closed_until,
+            known_from: self.known_from,
             seen: self.seen.save(),
             texts: self.texts.iter().map(str::to_owned).collect(),
             windows: windows.collect(),
@@ -315,6 +345,12 @@ impl PartState {
         part.watermark = self.watermark;
         part.accepted_at = self.accepted_at;
         part.last_source = self.last_source;
+        (part.gone, part.closed_until, part.known_from) = (self.gone, self.closed_until, self.known_from);
+        if let Some(kept) = places.kept[old].filter(|kept| *kept != Kept::of(&pipeline.timing)) {
+            // what was forgotten is not there to be added to, whatever the new terms
+            part.closed_until = part.closed_until.max(self.gone);
+            part.known_from = part.known_from.max(self.watermark.map_or(Timestamp::MIN, |w| w - kept.dedup));
+        }
         part.seen = Seen::restore(&self.seen, pipeline.timing.dedup);
         for text in &self.texts {
             part.texts.intern(text);

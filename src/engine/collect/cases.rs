@@ -74,7 +74,7 @@ impl Taking<'_, '_> {
                 state,
                 created,
                 area: self.area(),
-                closed_until: delayed.max(watermark - pipeline.timing.lateness),
+                closed_until: delayed.max(watermark - pipeline.timing.lateness).max(part.closed_until),
                 values: input.values.iter().map(|program| CaseValue::of(program.eval(&slots))).collect(),
             };
             part.cases.push(CaseEvent { case: *case as u16, subject: subject.into(), entry });

@@ -40,6 +40,9 @@ impl Part {
         };
         let timing = &pipeline.timing;
         let watermark = if due.at.finished { Timestamp::MAX } else { self.watermark.unwrap_or(Timestamp::MIN) };
+        let by_watermark = self.watermark.map_or(Timestamp::MIN, |w| w - timing.lateness);
+        let by_clock = due.at.read_time.map_or(Timestamp::MIN, |t| t - timing.max_delay - Span::minutes(1));
+        self.gone = self.gone.max(by_watermark).max(by_clock);
         for (index, (window, spec)) in self.windows.iter_mut().zip(&pipeline.windows).enumerate() {
             let index = index as u16;
             let fresh = window.keys.keys.iter().enumerate().skip(window.announced);

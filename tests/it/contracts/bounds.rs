@@ -158,6 +158,33 @@ fn d2_a_changed_window_leaves_the_rows_of_the_former_definition_alone() {
     assert_eq!(sim.finish().rows(s(131)), ["m,source=a 120 n=1i,x=2.0 final r0"], "it began after the change");
 }
 
+/// D2, R4: a longer `lateness` (and with it `dedup`) brings back nothing that was forgotten: no row of all events is overwritten by one of
+/// a few, no copy counts twice. What was still known is kept longer from then on.
+#[test]
+fn d2_a_longer_lateness_opens_no_forgotten_window() {
+    let text = pipeline(MINUTE);
+    let longer = text.replace("lateness: 10s", "lateness: 10m");
+    assert_ne!(text, longer);
+    let mut sim = Sim::new(setup(&text), 1);
+    sim.event(0, "t.a", "a", s(30), json!({"x": 9})).event(0, "t.a", "a", s(200), json!({"x": 1}));
+    assert_eq!(sim.step(s(200)).rows.len(), 1, "[0, 60) is out and forgotten: the watermark is 195");
+    assert_eq!(change(&mut sim, &longer), [""; 0], "the window's definition is the same");
+    // [0, 60) is gone; [180, 240) is not; 125 is older than the ids that were kept (195 - 70)
+    sim.event(0, "t.a", "a", s(31), json!({"x": 1})).event(0, "t.a", "a", s(124), json!({"x": 1})).event(
+        0,
+        "t.a",
+        "a",
+        s(190),
+        json!({"x": 5}),
+    );
+    sim.event(0, "t.a", "a", s(700), json!({"x": 1}));
+    let effects = sim.step(s(700));
+    assert_eq!(effects.late.iter().map(|(_, late)| late.time).collect::<Vec<_>>(), [s(31), s(124)]);
+    assert_eq!(effects.rows.iter().map(|r| row_line(&sim.setup, r)).collect::<Vec<_>>(), ["m,source=a 180 n=2i,x=3.0 final r0"]);
+    let rows = sim.event(0, "t.a", "a", s(195), json!({"x": 6})).finish().rows(s(701));
+    assert!(rows.contains(&"m,source=a 180 n=3i,x=4.0 final r1".to_owned()), "within ten minutes it is revised: {rows:?}");
+}
+
 /// D2: a changed rule starts anew and its open alert resolves; the window keeps its state.
 #[test]
 fn d2_a_changed_rule_starts_anew() {
