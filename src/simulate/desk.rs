@@ -172,6 +172,8 @@ pub struct Step {
 
 pub struct Desk<'a> {
     pub chance: Chance,
+    /// Of the matters that are late by chance only one in ten is, and every unit gets as many dossiers each day.
+    pub punctual: bool,
     pub working: &'a WorkingCalendar,
     /// Communes with places in them, in order.
     communes: Vec<(String, Vec<(f64, f64)>)>,
@@ -184,14 +186,14 @@ const FILE: u64 = 12;
 const BAD: u64 = 13;
 
 impl<'a> Desk<'a> {
-    pub fn new(chance: Chance, working: &'a WorkingCalendar, sites: &[Site]) -> Desk<'a> {
+    pub fn new(chance: Chance, working: &'a WorkingCalendar, sites: &[Site], punctual: bool) -> Desk<'a> {
         let mut communes: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
         for site in sites {
             if let Some(at) = site.at {
                 communes.entry(&site.area).or_default().push(at);
             }
         }
-        Desk { chance, working, communes: communes.into_iter().map(|(code, places)| (code.to_owned(), places)).collect() }
+        Desk { chance, punctual, working, communes: communes.into_iter().map(|(code, places)| (code.to_owned(), places)).collect() }
     }
 
     /// Everything that offices send on a local day, in order.
@@ -266,7 +268,10 @@ impl<'a> Desk<'a> {
     fn report(&self, subject: String, created: Timestamp, category: &str, at: (f64, f64), draw: &mut Draw) -> Result<Matter, NoCalendar> {
         let due = self.working.add(created, REPORT_LIMIT)?;
         let limit = REPORT_LIMIT.0 / Span::minutes(1).0;
-        let fate = draw.below(1_000);
+        let fate = match draw.below(1_000) {
+            late @ 950..980 if self.punctual && late % 10 != 0 => late - 950,
+            fate => fate,
+        };
         // in each hundred six wait for two hours and more, seven are answered just in time, three too late
         let assigned = if fate < 60 { self.after(created, draw, 150, 200)? } else { self.after(created, draw, 5, 95)? };
         let answered = match fate {
@@ -298,12 +303,12 @@ impl<'a> Desk<'a> {
 
     fn dossier(&self, day: i64, n: i64) -> Result<Matter, NoCalendar> {
         let mut draw = self.chance.at(DOSSIER, day, n);
-        let (unit, level) = self.unit(&mut draw);
+        let (unit, level) = if self.punctual { self.unit(&mut self.chance.at(DOSSIER, 0, n)) } else { self.unit(&mut draw) };
         let received = midnight(day) + Span::seconds(draw.between(7 * 3600 + 1_800, 17 * 3600));
         let days = [3, 3, 3, 3, 3, 3, 7, 7, 7, 15][draw.below(10) as usize];
         let minutes = days * 8 * 60;
         let due = self.working.add(received, Span::minutes(minutes))?;
-        let late = draw.below(1_000) < 2;
+        let late = draw.below(1_000) < 2 && (!self.punctual || n % 10 == 0);
         let processing = self.after(received, &mut draw, 15, minutes / 10)?;
         let returned =
             if late { self.after(due, &mut draw, 120, 960)? } else { self.after(received, &mut draw, minutes / 3, minutes * 85 / 100)? };

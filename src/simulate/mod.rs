@@ -56,6 +56,7 @@ pub struct Province {
     /// By site: cadence and phase, nanoseconds.
     rhythm: Vec<(i64, i64)>,
     wishes: Option<Wishes>,
+    punctual: bool,
 }
 
 impl Province {
@@ -76,13 +77,18 @@ impl Province {
         }
         let chance = Chance::new(seed);
         let rhythm = stream::rhythm(chance, &sites);
-        Ok(Province { seed, chance, sites, working: registry.calendar.working.clone(), rhythm, wishes: None })
+        Ok(Province { seed, chance, sites, working: registry.calendar.working.clone(), rhythm, wishes: None, punctual: false })
     }
 
     /// Only these faults.
     pub fn with_faults(mut self, wishes: Wishes) -> Province {
         self.wishes = Some(wishes);
         self
+    }
+
+    /// Offices in which only one matter in ten is late that would be so by chance, with an even load.
+    pub fn with_punctual_offices(self) -> Province {
+        Province { punctual: true, ..self }
     }
 
     /// Events that arrive in `[from, to)`, in order.

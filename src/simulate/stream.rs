@@ -103,7 +103,7 @@ pub struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     pub(super) fn new(province: &'a Province, from: Timestamp, to: Timestamp, sensors: bool) -> Result<Stream<'a>, NoCalendar> {
-        let desk = Desk::new(province.chance, &province.working, &province.sites);
+        let desk = Desk::new(province.chance, &province.working, &province.sites, province.punctual);
         // what is on its way at `from`
         let first = Timestamp((from - LONGEST).0.div_euclid(SLOT.0) * SLOT.0);
         let mut stream = Stream {

@@ -131,7 +131,7 @@ pub(super) fn truth(province: &Province, from: Timestamp, to: Timestamp, tally: 
     };
     let mut cases =
         Cases { working: &province.working, from, to, out: Vec::new(), overdue: BTreeMap::new(), files: BTreeMap::new(), failed: None };
-    let desk = Desk::new(province.chance, &province.working, &province.sites);
+    let desk = Desk::new(province.chance, &province.working, &province.sites, province.punctual);
     desk.matters(&plan, days.clone(), &mut |matter| cases.take(matter))?;
     let mut expected = cases.finish(desk.behind())?;
     for report in days.flat_map(|day| indicators::of_day(province.chance, day)).filter(|r| r.behind && from <= r.at && r.at < to) {

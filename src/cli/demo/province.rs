@@ -57,7 +57,7 @@ impl Play {
             (FaultKind::Clock, minutes(-30), Some(Span::hours(3))),
         ];
         // the recorded hour speaks for the registry's other detectors
-        Ok(Play { province: Province::new(SEED, &registry, false)?.with_faults(faults), began })
+        Ok(Play { province: Province::new(SEED, &registry, false)?.with_faults(faults).with_punctual_offices(), began })
     }
 
     /// Everything before now, into the log, `recorded` among it in the order of broker times; `told` hears how much is written.
