@@ -269,7 +269,7 @@ impl<'a> Desk<'a> {
         let due = self.working.add(created, REPORT_LIMIT)?;
         let limit = REPORT_LIMIT.0 / Span::minutes(1).0;
         let fate = match draw.below(1_000) {
-            late @ 950..980 if self.punctual && late % 10 != 0 => late - 950,
+            late @ (0..60 | 950..980) if self.punctual && late % 10 != 0 => 100,
             fate => fate,
         };
         // in each hundred six wait for two hours and more, seven are answered just in time, three too late
