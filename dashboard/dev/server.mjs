@@ -62,7 +62,7 @@ function rowOf(source, end, revision = 0) {
 
 function evidenceOf(rule, source, end) {
   const row = rowOf(source, end);
-  return { measurement: rule.measurement, window_start: row.start, window_end: row.end, revision: 0, state: 'final', values: row.values, when: rule.when, until: rule.until, for_ms: rule.for_ms, rule_version: hash(rule.when).toString(16).padStart(8, '0') + '9e1c', heard: null, expected: null };
+  return { measurement: rule.measurement, window_start: row.start, window_end: row.end, revision: 0, state: 'final', values: row.values, when: rule.when, until: rule.until, for_ms: rule.for_ms, rule_version: hash(rule.when).toString(16).padStart(8, '0') + '9e1c', heard: null, expected: null, clauses: [] };
 }
 
 function makeAlert(ruleName, nth, since) {
@@ -75,7 +75,7 @@ function makeAlert(ruleName, nth, since) {
     id, version: 1, pipeline: rule.pipeline, rule: ruleName, sector, severity: rule.severity,
     title: { vi: `${rule.title.vi} tại ${place}`, en: `${rule.title.en} in ${place}` },
     area: source.area, key: { area: source.area.code, source: source.id }, position: source.at,
-    condition: 'firing', handling: 'new', since, changed: since, resolved: null, reason: null, retroactive: false, acknowledged: null, evidence: null,
+    condition: 'firing', handling: 'new', since, changed: since, resolved: null, reason: null, retroactive: false, acknowledged: null, steps: [], notes: 0, evidence: null,
   };
   alerts.set(id, alert);
   alert.evidence = evidenceOf(rule, source, since);
@@ -220,14 +220,14 @@ async function api(request, url, answer) {
     const list = [...alerts.values()].filter((a) => url.searchParams.get('open') !== 'true' || a.condition === 'firing' || a.condition === 'no_data' || a.handling === 'new');
     return answer(200, list.sort((a, b) => b.since - a.since));
   }
-  const [, id, act] = /^\/api\/v1\/alerts\/([0-9a-f]{32})(\/acknowledge)?$/.exec(url.pathname) ?? [];
+  const [, id, act] = /^\/api\/v1\/alerts\/([0-9a-f]{32})(\/act)?$/.exec(url.pathname) ?? [];
   const alert = alerts.get(id);
   if (!alert) return answer(404, problem('not_found', 'Không có cảnh báo này.', 'No such alert.'));
   if (!act) return answer(200, { alert, history: histories.get(id) });
   const wanted = await body(request);
-  if (wanted.version !== alert.version || alert.handling !== 'new') return answer(409, alert);
+  if (wanted.version !== alert.version || alert.handling !== 'new') return answer(409, { alert, reason: { vi: 'Cảnh báo đã thay đổi. Hãy xem lại.', en: 'The alert has changed. Look at it again.' } });
   const by = wanted.name ?? me().name;
-  const next = change(alert, { handling: 'acknowledged', acknowledged: { by, at: Date.now(), note: wanted.note } }, { at: Date.now(), what: 'acknowledged', by, note: wanted.note || null });
+  const next = change(alert, { handling: 'acknowledged', acknowledged: { by, at: Date.now(), note: wanted.note }, acted: Date.now() }, { at: Date.now(), what: 'acknowledged', by, note: wanted.note || null });
   publish({ alerts: [next] });
   return answer(200, next);
 }

@@ -1,5 +1,5 @@
 //! The REST interface. Every answer is a value, refusals too; nothing here throws for what a server or a network does.
-import type { AcknowledgeRequest, AlertDetail, AlertView, Catalog, Me, Problem, SourcesNow, Trend } from './wire';
+import type { ActRequest, AlertDetail, AlertView, Catalog, Me, Problem, SourcesNow, Trend } from './wire';
 
 export type Answer<T> =
   | { ok: true; status: number; value: T }
@@ -48,7 +48,7 @@ export const getCatalog = () => call<Catalog>('GET', '/api/v1/catalog');
 export const getAreas = () => call<AreaCollection>('GET', '/api/v1/areas');
 export const getSources = (after: string) => call<SourcesNow>('GET', `/api/v1/sources${after === '' ? '' : `?after=${encodeURIComponent(after)}`}`);
 export const getAlert = (id: string) => call<AlertDetail>('GET', `/api/v1/alerts/${encodeURIComponent(id)}`);
-export const acknowledge = (id: string, request: AcknowledgeRequest) => call<AlertView>('POST', `/api/v1/alerts/${encodeURIComponent(id)}/acknowledge`, request);
+export const act = (id: string, request: ActRequest) => call<AlertView>('POST', `/api/v1/alerts/${encodeURIComponent(id)}/act`, request);
 export const signIn = (token: string) => call<null>('POST', '/api/v1/session', { token });
 export const signOut = () => call<null>('DELETE', '/api/v1/session');
 

@@ -15,7 +15,7 @@ import { EMPTY, applyAlert, applySnapshot, applyUpdates, type Board } from './li
 import { Connection, type Access, type LinkState } from './live/connection';
 import { alertsByArea, countBySeverity, hiddenCriticals, isUnacknowledged, orderQueue, type Filter } from './live/queue';
 import { formatRoute, parseRoute, type FigureChoice, type Layer, type Selection, type Theme, type View } from './route';
-import type { AlertView, Catalog, Me, MeasurementView, RuleView, Update } from './wire';
+import type { ActConflict, AlertView, Catalog, Me, MeasurementView, RuleView, Update } from './wire';
 
 const MAX_WAITING = 1_000;
 const remembered = (name: string): string | null => {
@@ -247,7 +247,7 @@ export async function acknowledge(id: string, note: string): Promise<void> {
   const order = shownOrder.peek();
   const next = order[order.indexOf(id) + 1] ?? null;
   ackState.value = { id, phase: 'saving', message: t('ack.saving') };
-  const answer = await api.acknowledge(id, { version: alert.version, name: openAccess.peek() ? personName.peek().trim() : null, note });
+  const answer = await api.act(id, { version: alert.version, name: openAccess.peek() ? personName.peek().trim() : null, note, act: { kind: 'acknowledge' } });
   batch(() => {
     if (answer.ok) {
       board.value = applyAlert(board.peek(), answer.value);
@@ -255,8 +255,9 @@ export async function acknowledge(id: string, note: string): Promise<void> {
       const selected = selection.peek();
       if (selected?.kind === 'alert' && selected.id === id) resumeAt.value = next;
     } else if (answer.status === 409) {
-      board.value = applyAlert(board.peek(), answer.body as AlertView);
-      ackState.value = { id, phase: 'changed', message: t('ack.changed') };
+      const conflict = answer.body as ActConflict;
+      board.value = applyAlert(board.peek(), conflict.alert);
+      ackState.value = { id, phase: 'changed', message: conflict.reason[lang.peek()] };
     } else if (answer.status === 401) {
       connection.stop('signed_out');
       ackState.value = null;

@@ -91,7 +91,23 @@ retroactive: boolean,
 /**
  * Who acknowledged, when, with which note.
  */
-acknowledged: Acknowledgement | null, 
+acknowledged: Acknowledgement | null, assigned?: Assignment, 
+/**
+ * While `handling` is closed.
+ */
+closed?: Closing, 
+/**
+ * Ticked steps of the procedure, by step.
+ */
+steps: Array<StepDone>, 
+/**
+ * Notes there are; their texts are in the history.
+ */
+notes: number, 
+/**
+ * When somebody last acted on it.
+ */
+acted?: number, 
 /**
  * Silences of single sources in its area that it stands for: they do not fire while it does.
  */
@@ -120,9 +136,30 @@ when: string, until: string | null, for_ms: number,
  */
 rule_version: string, heard: number | null, expected: number | null, 
 /**
+ * What `&&` and `||` join in `when`, each as it was judged.
+ */
+clauses: Array<ClauseView>, 
+/**
  * An alert on a case has this instead of a row; `measurement` is empty then.
  */
 case?: CaseFacts, };
+
+/**
+ * A clause of `when` on the deciding row.
+ */
+export type ClauseView = { 
+/**
+ * "occupancy > 25"
+ */
+text: string, 
+/**
+ * Of a comparison of numbers: both sides, as far as they are known.
+ */
+value: number | null, limit: number | null, 
+/**
+ * `null`: unknown.
+ */
+truth: boolean | null, };
 
 /**
  * A case as it was when an alert on it changed.
@@ -178,7 +215,7 @@ areas: Array<string>,
  */
 sectors: Array<string>, 
 /**
- * May acknowledge.
+ * May act on alerts.
  */
 may_act: boolean, };
 
@@ -282,18 +319,97 @@ since: number, due: number | null, overdue: boolean, due_soon: boolean,
 values: { [key in string]: string }, };
 
 /**
- * `POST /api/v1/alerts/{id}/acknowledge`. 200 with the alert once the act is durable; 409 with the alert as it is now if `version` is old.
+ * What an alert turned out to be.
  */
-export type AcknowledgeRequest = { version: number, 
+export type Verdict = "true" | "false" | "duplicate" | "test";
+
+/**
+ * Whose an alert is, and who said so.
+ */
+export type Assignment = { to: string, by: string, at: number, note: string, };
+
+export type Closing = { by: string, at: number, verdict: Verdict, note: string, };
+
+/**
+ * A ticked step of the procedure: counted from 0 among its list items, in document order.
+ */
+export type StepDone = { step: number, by: string, at: number, };
+
+/**
+ * `POST /api/v1/alerts/{id}/act`. 200 with the alert once the act is durable; 409 with an `ActConflict` where `version` is old or the
+ * act makes no sense as the alert is now.
+ */
+export type ActRequest = { version: number, 
 /**
  * Name of the person, used where the access is open (no token); else the token's name.
  */
-name: string | null, note: string, };
+name: string | null, note: string, act: ActView, };
+
+export type ActView = { "kind": "acknowledge" } | { "kind": "unacknowledge" } | { "kind": "assign", to: string, } | { "kind": "note" } | { "kind": "close", verdict: Verdict, } | { "kind": "reopen" } | { "kind": "step", step: number, done: boolean, };
+
+/**
+ * Why an act was refused, and the alert as it is now.
+ */
+export type ActConflict = { alert: AlertView, reason: Text, };
+
+/**
+ * `POST /api/v1/alerts/act`: one act on up to 200 alerts, all in one tick.
+ */
+export type BulkRequest = { name: string | null, note: string, act: ActView, alerts: Array<AlertVersion>, };
+
+/**
+ * An alert as it was seen.
+ */
+export type AlertVersion = { id: string, version: number, };
+
+/**
+ * Each alert of the request is in one of the three.
+ */
+export type BulkAnswer = { done: Array<AlertView>, conflicts: Array<ActConflict>, 
+/**
+ * No such alert in the caller's scope.
+ */
+unknown: Array<string>, };
+
+/**
+ * `GET /api/v1/alerts/history?text=&area=&rule=&sector=&severity=&from=&to=&owner=&verdict=&condition=&after=&limit=`: all alerts there
+ * were in scope, newest `since` first.
+ */
+export type AlertsPage = { 
+/**
+ * As they last stood.
+ */
+alerts: Array<AlertView>, 
+/**
+ * `after` of the next page; `null`: this is the last.
+ */
+next: string | null, 
+/**
+ * All that were asked for, on whatever page; `null`: not the first page, or more than 10,000.
+ */
+total: number | null, };
 
 /**
  * `GET /api/v1/alerts/{id}`: the alert and how it came to be.
  */
-export type AlertDetail = { alert: AlertView, history: Array<HistoryEntry>, };
+export type AlertDetail = { alert: AlertView, 
+/**
+ * The last 64 entries, oldest first.
+ */
+history: Array<HistoryEntry>, 
+/**
+ * Its procedure as it is today, Markdown.
+ */
+procedure?: string, 
+/**
+ * Where the events of the deciding row lie, as far as it is known.
+ */
+positions: Array<EventPositions>, };
+
+/**
+ * Offsets [from, to) of a partition: the row's events lie there.
+ */
+export type EventPositions = { topic: string, partition: number, from: number, to: number, };
 
 /**
  * `GET /api/v1/sources`: who sends, as of now.
@@ -355,9 +471,22 @@ clock_offset_ms: number | null, };
 
 export type HistoryEntry = { at: number, 
 /**
- * "inactive", "pending", "firing", "no_data", "resolved", "acknowledged".
+ * "inactive", "pending", "firing", "no_data", "resolved"; "acknowledged", "unacknowledged", "assigned", "noted", "closed", "reopened",
+ * "step_done", "step_undone".
  */
-what: string, by: string | null, note: string | null, reason: string | null, values: { [key in string]: number }, };
+what: string, by: string | null, note: string | null, reason: string | null, values: { [key in string]: number }, 
+/**
+ * Of "assigned".
+ */
+to?: string, 
+/**
+ * Of "closed".
+ */
+verdict?: Verdict, 
+/**
+ * Of "step_done" and "step_undone".
+ */
+step?: number, };
 
 /**
  * Any refusal of the REST interface: what, where, and the next step.

@@ -7,8 +7,8 @@ export function alert(id: string, over: Partial<AlertView> = {}): AlertView {
   return {
     id, version: 1, pipeline: 'traffic_queue', rule: 'queue_long', sector: 'traffic', severity: 'major', title: { vi: 'Hàng chờ dài', en: 'Long queue' },
     area: { code: '24617', name: 'Phường Đông Gia Nghĩa' }, key: { area: '24617', source: 'A006' }, position: null, condition: 'firing', handling: 'new',
-    since: T0, changed: T0, resolved: null, reason: null, retroactive: false, acknowledged: null,
-    evidence: { measurement: 'traffic_queue', window_start: T0 - 60_000, window_end: T0, revision: 0, state: 'final', values: { queue: 96 }, when: 'queue > 80', until: 'queue < 30', for_ms: 120_000, rule_version: '0123456789ab', heard: null, expected: null },
+    since: T0, changed: T0, resolved: null, reason: null, retroactive: false, acknowledged: null, steps: [], notes: 0,
+    evidence: { measurement: 'traffic_queue', window_start: T0 - 60_000, window_end: T0, revision: 0, state: 'final', values: { queue: 96 }, when: 'queue > 80', until: 'queue < 30', for_ms: 120_000, rule_version: '0123456789ab', heard: null, expected: null, clauses: [] },
     ...over,
   };
 }

@@ -19,6 +19,7 @@ use crate::checkpoint::{CheckpointThread, Checkpoints};
 use crate::definitions::Definitions;
 use crate::disk::Disk;
 use crate::driver::gate::{AlertShelf, Gate, Keeping, Outgoing, QUEUE};
+use crate::driver::records::catch_up;
 use crate::driver::recover::{self, Refill, Start};
 use crate::driver::{CheckpointClock, Clock, Driver, DriverError, new_cutter, wall_clock};
 use crate::engine::Condition;
@@ -31,6 +32,7 @@ use crate::ingest::reader::{Kind, Opening, Reader};
 use crate::journal::{Journal, Note};
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
+use crate::server::history::{AlertRecords, KeptAlerts};
 use crate::server::hub::{Hub, HubLimits, new_building};
 use crate::server::pipelines::PipelineShelf;
 use crate::server::views::{Views, catalog};
@@ -130,7 +132,7 @@ impl App {
         let desk = Desk { data: settings.data.clone(), way: way(&settings, &doors, &logs), judged: verdicts };
         let place = Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() };
         let catalog = Catalog { demo: options.demo.clone(), ..catalog(&setup, &definitions, place, "Asia/Ho_Chi_Minh") };
-        let shelves = (&alerts, &cases, &pipelines);
+        let shelves = ((&alerts, &views), &cases, &pipelines);
         let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, shelves, actions, (&doors, desk), &telemetry)?;
         let (shutdown, stopped) = oneshot::channel();
         let server = tokio::spawn(crate::server::serve(listener, parts, async {
@@ -259,7 +261,7 @@ fn server_parts(
     access: Access,
     hub: &Hub,
     store: &Arc<Store>,
-    (alerts, cases, pipelines): (&Arc<AlertShelf>, &Arc<CaseShelf>, &Arc<PipelineShelf>),
+    ((alerts, views), cases, pipelines): ((&Arc<AlertShelf>, &Arc<Views>), &Arc<CaseShelf>, &Arc<PipelineShelf>),
     actions: mpsc::Sender<ActionRequest>,
     (doors, desk): (&Doors, Desk),
     telemetry: &Arc<Telemetry>,
@@ -280,7 +282,8 @@ fn server_parts(
         sources: Arc::new(parts::SourceList { setup: setup.clone(), telemetry: telemetry.clone() }),
         cases: cases.clone(),
         pipelines: pipelines.clone(),
-        history: Arc::new(parts::History { alerts: alerts.clone(), views: Views::new(setup.clone()) }),
+        history: Arc::new(parts::History { alerts: alerts.clone(), views: views.clone() }),
+        records: AlertRecords::new(&settings.data),
         actions,
         door: Arc::new(doors.clone()) as Arc<dyn EventDoor>,
         refusals: Arc::new(desk),
@@ -366,7 +369,10 @@ impl Engine {
         }
         let mut rejected = RejectedStore::open(&self.settings.data)?;
         let mut late = LateStore::open(&self.settings.data)?;
-        let mut refill = Refill { spool: &self.spool, rejected: &mut rejected, late: &mut late, telemetry: &self.telemetry };
+        let mut kept = KeptAlerts::open(&self.settings.data)?;
+        catch_up(&mut kept, &reading, start.next, (&self.setup, &start.names))?;
+        let mut refill =
+            Refill { spool: &self.spool, rejected: &mut rejected, late: &mut late, kept: &mut kept, telemetry: &self.telemetry };
         let span = last.map_or(1, |l| l.saturating_sub(start.next) + 1) as f64;
         let from = start.next;
         let mut shown = None;
@@ -378,12 +384,12 @@ impl Engine {
         let mut notes = vec![Note::Started { lane: "live".into(), at: wall_clock(), version: env!("CARGO_PKG_VERSION").into() }];
         let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
         if configuration.is_some() && !start.definitions.is_empty() {
-            next = recover::retire(&mut start, next, &self.setup, &mut self.journal, &self.spool, &mut notes)?;
+            next = recover::retire(&mut start, next, &self.setup, &mut self.journal, (&self.spool, &mut kept), &mut notes)?;
         }
         start.lane.setup = self.setup.clone();
         self.show(&start, &early);
         self.telemetry.set_ready();
-        self.drive(clock, start, reader, (checkpoints, rejected, late), (next, notes, configuration))
+        self.drive(clock, start, reader, (checkpoints, rejected, late, kept), (next, notes, configuration))
     }
 
     /// Tells the page how far the state is built, a few times a second.
@@ -401,6 +407,7 @@ impl Engine {
 
     /// The picture of a state. `early`: alerts that were shown before; those that ended since leave it.
     fn show(&self, start: &Start, early: &[Alert]) {
+        self.views.name_partitions(&start.names);
         let book = start.lane.core.book();
         let ended = early.iter().filter(|a| book.get(a.id).is_none());
         let end = |a: &Alert| {
@@ -429,7 +436,7 @@ impl Engine {
         clock: Clock,
         start: Start,
         reader: Reader,
-        (checkpoints, rejected, late): (Checkpoints, RejectedStore, LateStore),
+        (checkpoints, rejected, late, records): (Checkpoints, RejectedStore, LateStore, KeptAlerts),
         (number, notes, configuration): (u64, Vec<Note>, Option<crate::journal::Configuration>),
     ) -> anyhow::Result<()> {
         let kept = checkpoints.clone();
@@ -440,6 +447,7 @@ impl Engine {
             spool: self.spool,
             rejected,
             late,
+            records,
             redriven: self.judged,
             keeping: Keeping { checkpoints: kept, log: Span::days(i64::from(self.settings.log_days)), last: None },
             checkpoints,

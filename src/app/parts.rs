@@ -126,7 +126,7 @@ impl RowSource for Rows {
 /// How an alert came to be.
 pub struct History {
     pub alerts: Arc<AlertShelf>,
-    pub views: Views,
+    pub views: Arc<Views>,
 }
 
 impl AlertHistory for History {

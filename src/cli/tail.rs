@@ -11,7 +11,9 @@
 
 use super::CliError;
 use super::run::{own_url, runtime};
-use crate::server::wire::{AlertView, ByeReason, ClientMessage, Condition, Handling, PROTOCOL, Resume, ServerMessage, Severity};
+use crate::server::wire::{
+    Acknowledgement, AlertView, ByeReason, ClientMessage, Condition, Handling, PROTOCOL, Resume, ServerMessage, Severity,
+};
 use crate::settings::Settings;
 use crate::time::Timestamp;
 use clap::{Args, ValueEnum};
@@ -220,10 +222,7 @@ impl Tail {
         let vi = self.args.language == Language::Vi;
         let title = if vi { &alert.title.vi } else { &alert.title.en };
         let what = self.paint(alert, &format!("{:<12}  {:<12}", severity_name(alert.severity, vi), state(alert, vi)));
-        let at = match (&alert.acknowledged, alert.handling) {
-            (Some(by), Handling::Acknowledged) if by.at > alert.changed => by.at,
-            _ => alert.changed,
-        };
+        let at = alert.acted.map_or(alert.changed, |acted| acted.max(alert.changed));
         let area = alert.area.as_ref().map_or_else(String::new, |a| format!(" {} {}", a.code, a.name));
         format!("{}  {what}  {title}  [{} {}{area}]", local(at), alert.sector, alert.rule)
     }
@@ -276,10 +275,12 @@ fn severity_name(severity: Severity, vi: bool) -> &'static str {
     }
 }
 
+/// What happened last: an act, else the condition.
 fn state(alert: &AlertView, vi: bool) -> String {
-    if alert.handling == Handling::Acknowledged && alert.acknowledged.as_ref().is_some_and(|a| a.at > alert.changed) {
-        let by = alert.acknowledged.as_ref().map_or("", |a| a.by.as_str());
-        return if vi { format!("{by} đã xác nhận") } else { format!("acknowledged by {by}") };
+    if alert.acted.is_some_and(|at| at > alert.changed)
+        && let Some(done) = handled(alert, vi)
+    {
+        return done;
     }
     let (in_vietnamese, in_english) = match alert.condition {
         Condition::Inactive => ("hết trước khi đủ thời gian", "ended"),
@@ -289,6 +290,19 @@ fn state(alert: &AlertView, vi: bool) -> String {
         Condition::Resolved => ("đã hết", "resolved"),
     };
     if vi { in_vietnamese } else { in_english }.to_owned()
+}
+
+/// Who has it; `None`: nobody.
+fn handled(alert: &AlertView, vi: bool) -> Option<String> {
+    let by = |done: &Acknowledgement| if vi { format!("{} đã xác nhận", done.by) } else { format!("acknowledged by {}", done.by) };
+    Some(match (alert.handling, &alert.assigned, &alert.closed) {
+        (Handling::New, ..) => return None,
+        (Handling::Closed, _, Some(done)) if vi => format!("{} đã đóng", done.by),
+        (Handling::Closed, _, Some(done)) => format!("closed by {}", done.by),
+        (Handling::Assigned, Some(done), _) if vi => format!("giao cho {}", done.to),
+        (Handling::Assigned, Some(done), _) => format!("assigned to {}", done.to),
+        _ => by(alert.acknowledged.as_ref()?),
+    })
 }
 
 /// "2026-06-01 07:25:30" in Vietnam, which has one zone and no summer time.

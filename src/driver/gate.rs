@@ -5,25 +5,28 @@
 //! Invariants
 //! 1. Nothing of tick k (row, frame, answer) leaves before its journal record is durable.
 //! 2. Ticks without effect wait for the next that has one, at most 1 s (D7); several ticks may share a commit.
-//! 3. Rows reach the spool in journal order; a checkpoint is handed over only after the spool holds the rows up to it (D1).
+//! 3. Rows reach the spool in journal order; a checkpoint is handed over only after the spool holds the rows up to it, and the history
+//!    the alerts (D1).
 //! 4. The journal cannot be written: nothing leaves, every waiting action is told, the driver stops.
 //!
 //! Called by: driver.
 
+use super::records::keep_newest;
 use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpoints, Written};
-use crate::engine::Row;
 use crate::engine::alert::Alert;
 use crate::engine::case::book::CaseUpdate;
 use crate::engine::collect::Refused;
+use crate::engine::{Action, Refusal, Row};
 use crate::ingest::PartitionName;
 use crate::journal::{Journal, JournalEntry};
 use crate::server::board::BoardTick;
 use crate::server::cases::CaseShelf;
+use crate::server::history::KeptAlerts;
 use crate::server::hub::Hub;
 use crate::server::scope::HealthInput;
 use crate::server::views::Views;
 use crate::server::wire::TickView;
-use crate::server::{ActionAnswer, SourceError};
+use crate::server::{ActionAnswer, Handled, SourceError};
 use crate::store::late::{LateOf, LateStore};
 use crate::store::line::LineFormats;
 use crate::store::rejected::{Judged, RejectedStore};
@@ -59,20 +62,24 @@ pub struct Outgoing {
     pub redriven: Vec<Judged>,
     pub answers: Vec<Waiting>,
     pub health: Option<Arc<HealthInput>>,
+    /// Partitions of the lane by index, where further ones joined it.
+    pub partitions: Option<Vec<PartitionName>>,
     pub checkpoint: Option<Box<Checkpoint>>,
     /// It changes something outside; else it may wait.
     pub effect: bool,
 }
 
-/// Somebody waits for the answer to an action.
+/// Somebody waits for the answer to an act.
 pub struct Waiting {
     pub answer: oneshot::Sender<ActionAnswer>,
-    pub outcome: Outcome,
+    /// In the order of the request's alerts.
+    pub outcomes: Vec<Outcome>,
 }
 
 pub enum Outcome {
     Done(Box<Alert>),
-    Stale(Box<Alert>),
+    /// As the alert is; what was asked and why it was refused.
+    Refused(Box<(Alert, Action, Refusal)>),
     Unknown,
 }
 
@@ -94,6 +101,8 @@ pub struct Gate {
     pub spool: Arc<Spool>,
     pub rejected: RejectedStore,
     pub late: LateStore,
+    /// Every alert there was.
+    pub records: KeptAlerts,
     /// Moves whenever verdicts on records that were driven again are kept.
     pub redriven: watch::Sender<u64>,
     pub checkpoints: CheckpointThread<Checkpoint>,
@@ -157,12 +166,15 @@ pub enum Step {
     Spool,
     Sync,
     Rejected,
+    /// Alerts into the history, before a checkpoint could go past them.
+    Records,
     Checkpoint,
     Forget,
 }
 
 impl Step {
-    pub const ALL: [Step; 7] = [Step::Journal, Step::Show, Step::Spool, Step::Sync, Step::Rejected, Step::Checkpoint, Step::Forget];
+    pub const ALL: [Step; 8] =
+        [Step::Journal, Step::Show, Step::Spool, Step::Sync, Step::Rejected, Step::Records, Step::Checkpoint, Step::Forget];
 }
 
 /// Ticks that share a commit.
@@ -230,6 +242,7 @@ impl Gate {
             Step::Spool => self.spool(batch, formats),
             Step::Sync => Ok(self.spool.sync()?),
             Step::Rejected => self.keep_refused(batch),
+            Step::Records => self.keep_alerts(batch),
             Step::Checkpoint => {
                 self.checkpoint(batch);
                 Ok(())
@@ -251,6 +264,13 @@ impl Gate {
             self.redriven.send_modify(|n| *n += 1);
         }
         Ok(())
+    }
+
+    /// The newest state of each alert that the batch changed.
+    fn keep_alerts(&mut self, batch: &mut Batch) -> Result<(), GateError> {
+        let Some(last) = batch.entries.last().map(|entry| entry.tick.number) else { return Ok(()) };
+        let alerts: Vec<Alert> = batch.ticks.iter_mut().flat_map(|tick| tick.alerts.drain(..)).collect();
+        Ok(keep_newest(&mut self.records, &self.views, last, &alerts)?)
     }
 
     fn journal(&mut self, batch: &mut Batch) -> Result<(), GateError> {
@@ -306,31 +326,35 @@ impl Gate {
         if let Err(error) = self.keeping.checkpoints.retain(since) {
             tracing::warn!(%error, "old checkpoints were not removed");
         }
+        self.records.forget(now - CHANGES_KEPT)?;
         self.alerts.keep(|alert| alert.resolved.is_none() || now - alert.changed <= SHELF_KEPT);
         Ok(())
     }
 
     /// Board and answers.
     fn show(&self, tick: &mut Outgoing, entry: &JournalEntry) {
+        if let Some(names) = tick.partitions.take() {
+            self.views.name_partitions(&names);
+        }
         let board = BoardTick {
             tick: TickView { number: entry.tick.number, time: entry.tick.time.millis(), live: entry.tick.live },
             rows: tick.rows.iter().map(|r| self.views.figure(r)).collect(),
             alerts: tick.alerts.iter().map(|a| Arc::new(self.views.alert(a))).collect(),
             health: tick.health.take(),
         };
-        for alert in tick.alerts.drain(..) {
-            self.alerts.put(alert);
+        for alert in &tick.alerts {
+            self.alerts.put(alert.clone());
         }
         self.cases.put(entry.tick.time, std::mem::take(&mut tick.cases));
         // the hub is gone only when the server stops
         let _ = self.runtime.block_on(self.hub.publish(Arc::new(board)));
         for waiting in tick.answers.drain(..) {
-            let answer = match waiting.outcome {
-                Outcome::Done(alert) => ActionAnswer::Done(Arc::new(self.views.alert(&alert))),
-                Outcome::Stale(alert) => ActionAnswer::Stale(Arc::new(self.views.alert(&alert))),
-                Outcome::Unknown => ActionAnswer::Unknown,
+            let handled = |outcome: &Outcome| match outcome {
+                Outcome::Done(alert) => Handled::Done(Arc::new(self.views.alert(alert))),
+                Outcome::Refused(refused) => Handled::Refused(Arc::new(self.views.conflict(&refused.0, &refused.1, refused.2))),
+                Outcome::Unknown => Handled::Unknown,
             };
-            let _ = waiting.answer.send(answer);
+            let _ = waiting.answer.send(ActionAnswer::Handled(waiting.outcomes.iter().map(handled).collect()));
         }
     }
 }

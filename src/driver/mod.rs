@@ -14,6 +14,7 @@
 pub mod cut;
 pub mod gate;
 mod recorded;
+pub mod records;
 pub mod recover;
 pub mod redriven;
 
@@ -21,7 +22,7 @@ use crate::checkpoint::CheckpointCost;
 use crate::engine::collect::{Body, Late, Record};
 use crate::engine::lane::{Effects, Lane};
 use crate::engine::setup::Setup;
-use crate::engine::{Action, HandlingChange, Key, PartitionTick, Refusal, Row, Tick};
+use crate::engine::{Action, AlertId, HandlingChange, Key, PartitionTick, Row, Tick};
 use crate::ingest::reader::{ReadError, Reader};
 use crate::ingest::{Fetched, Lost, PartitionName};
 use crate::journal::{Configuration, JournalEntry, Note};
@@ -42,6 +43,8 @@ use tokio::sync::mpsc;
 const TICK: Duration = Duration::from_millis(100);
 /// A partition whose end was not confirmed for this long cannot be read.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
+/// Operators' actions that one tick takes; the last request may bring more.
+const ACTIONS_OF_A_TICK: usize = 1_000;
 /// Between two checkpoints, in tick time.
 const CHECKPOINT_EVERY: Span = Span::minutes(1);
 /// At most one checkpoint in this time.
@@ -287,16 +290,24 @@ impl Driver {
 
     /// A tick with the actions that wait.
     fn tick(&mut self, time: Timestamp, live: bool, partitions: Vec<PartitionTick>) -> (Tick, Vec<ActionRequest>) {
-        let mut requests = Vec::new();
-        while requests.len() < 1000
+        let mut requests: Vec<ActionRequest> = Vec::new();
+        let mut actions = Vec::new();
+        let at = wall_clock();
+        while actions.len() < ACTIONS_OF_A_TICK
             && let Ok(request) = self.actions.try_recv()
         {
+            let ActionRequest { alerts, by, note, act, .. } = &request;
+            let action = |(alert, version): &(AlertId, u32)| Action {
+                alert: *alert,
+                version: *version,
+                by: by.clone(),
+                note: note.clone(),
+                at,
+                act: act.clone(),
+            };
+            actions.extend(alerts.iter().map(action));
             requests.push(request);
         }
-        let at = wall_clock();
-        let action =
-            |r: &ActionRequest| Action { alert: r.alert, version: r.version, by: r.by.clone(), note: r.note.clone(), at, act: r.act };
-        let actions = requests.iter().map(action).collect();
         let number = self.number;
         self.number += 1;
         (Tick { number, time, live, partitions, actions, retire: Vec::new() }, requests)
@@ -332,11 +343,13 @@ impl Driver {
         let health = self.report(&tick);
         self.telemetry.effects(&effects);
         let notes = std::mem::take(&mut self.notes);
+        let joined = notes.iter().any(|note| matches!(note, Note::Partition { .. }));
         let configuration = self.configuration.take();
         let redriven: Vec<_> = self.redriven.drain(..).filter_map(|seen| seen.judged(&self.names)).collect();
         let effect = !effects.is_empty() || !notes.is_empty() || configuration.is_some() || !requests.is_empty() || checkpoint.is_some();
         let effect = effect || !redriven.is_empty();
-        let answers = requests.into_iter().zip(&effects.handled).map(|(r, h)| self.waiting(r, h)).collect();
+        let mut handled = effects.handled.iter();
+        let answers = requests.into_iter().map(|request| self.waiting(request, &mut handled)).collect();
         let names = &self.names;
         let rejected = effects.rejected.into_iter().map(|(p, r)| (names[p as usize].clone(), r)).collect();
         let late = late_of(effects.late, &self.lane.setup, names);
@@ -352,19 +365,21 @@ impl Driver {
             answers,
             effect: effect || health.is_some(),
             health,
+            partitions: joined.then(|| self.names.clone()),
             checkpoint,
         };
         self.gate.send(outgoing).map_err(|_| DriverError::Gate("see the error before this one".into()))
     }
 
-    fn waiting(&self, request: ActionRequest, handled: &HandlingChange) -> Waiting {
-        let alert = self.lane.core.book().get(request.alert).cloned().map(Box::new);
-        let outcome = match (handled.refused, alert) {
-            (None, Some(alert)) => Outcome::Done(alert),
-            (Some(Refusal::Stale | Refusal::Already), Some(alert)) => Outcome::Stale(alert),
-            _ => Outcome::Unknown,
+    /// `handled`: of this request's alerts and those after it.
+    fn waiting<'h>(&self, request: ActionRequest, handled: &mut impl Iterator<Item = &'h HandlingChange>) -> Waiting {
+        let outcome = |h: &HandlingChange| match (h.refused, self.lane.core.book().get(h.action.alert).cloned()) {
+            (None, Some(alert)) => Outcome::Done(Box::new(alert)),
+            (Some(refused), Some(alert)) => Outcome::Refused(Box::new((alert, h.action.clone(), refused))),
+            (_, None) => Outcome::Unknown,
         };
-        Waiting { answer: request.answer, outcome }
+        let outcomes = handled.take(request.alerts.len()).map(outcome).collect();
+        Waiting { answer: request.answer, outcomes }
     }
 
     /// Once a second: figures for `/metrics`, health for the board.

@@ -11,6 +11,7 @@
 //! Called by: app.
 
 use super::gate::Checkpoint;
+use super::records::keep_fed;
 use super::redriven::{self, Seen};
 use super::{DriverError, Figures, late_of, remember, skip_taken};
 use crate::checkpoint::Checkpoints;
@@ -21,6 +22,7 @@ use crate::engine::{PartitionTick, Row, Tick};
 use crate::ingest::reader::Reader;
 use crate::ingest::{Lost, PartitionName};
 use crate::journal::{Configuration, ConfigurationFile, Journal, JournalEntry, JournalReader, Note};
+use crate::server::history::KeptAlerts;
 use crate::store::late::LateStore;
 use crate::store::line::LineFormats;
 use crate::store::rejected::RejectedStore;
@@ -126,6 +128,7 @@ pub struct Refill<'a> {
     pub spool: &'a Spool,
     pub rejected: &'a mut RejectedStore,
     pub late: &'a mut LateStore,
+    pub kept: &'a mut KeptAlerts,
     pub telemetry: &'a Telemetry,
 }
 
@@ -168,6 +171,7 @@ pub fn feed(
         let late = late_of(effects.late, &start.lane.setup, &start.names);
         let kept = refill.rejected.keep(&refused).and_then(|()| refill.rejected.judged(&judged)).and_then(|()| refill.late.keep(&late));
         kept.map_err(|e| DriverError::Gate(e.to_string()))?;
+        keep_fed(refill.kept, (&start.lane.setup, &start.names), entry.tick.number, &effects.alerts)?;
         store_rows(&effects.rows, entry.tick.number, &formats, refill)?;
         remember(&mut start.figures, &effects.rows);
         next = entry.tick.number + 1;
@@ -300,7 +304,7 @@ pub fn retire(
     next: u64,
     setup: &Arc<Setup>,
     journal: &mut Journal,
-    spool: &Spool,
+    (spool, kept): (&Spool, &mut KeptAlerts),
     notes: &mut Vec<Note>,
 ) -> Result<u64, DriverError> {
     let changed = changed_windows(&start.lane, setup);
@@ -318,6 +322,7 @@ pub fn retire(
         });
         let spooled = if lines.is_empty() { Ok(()) } else { spool.append(next, &lines).map(|_| ()) };
         spooled.and_then(|()| spool.sync()).map_err(|e| DriverError::Gate(e.to_string()))?;
+        keep_fed(kept, (&start.lane.setup, &start.names), next, &effects.alerts)?;
         number += 1;
     }
     change_setup(start, setup.clone())?;

@@ -436,6 +436,8 @@ fn change_of(told: &Told, setup: &Setup, tick: &Tick) -> AlertChange {
         heard: None,
         expected: None,
         case: None,
+        clauses: Vec::new(),
+        positions: Vec::new(),
         rule_version: spec.version.as_str().into(),
         reason,
         retroactive: to == Condition::Firing && !tick.live,

@@ -177,6 +177,10 @@ impl GlobalKeys {
         n
     }
 
+    pub fn find(&self, key: &Key) -> Option<u32> {
+        self.numbers.get(key).copied()
+    }
+
     /// Brings ranks up to date; `rank` may be asked afterwards.
     pub fn order(&mut self) {
         if self.fresh.is_empty() {

@@ -151,6 +151,7 @@ impl Core {
         self.cases.judge(setup, tick, &mut effects.changes);
         let at = AbsenceTick { setup, tick, pipes: &self.merger.pipes, heard: heard_of(&mut outputs) };
         let stands = self.absences.step(at, &mut effects.changes);
+        self.place(setup, &mut effects.changes);
         if let Some(told) = told.filter(|told| *told != effects.changes) {
             effects.diverged = true;
             effects.changes = told.to_vec();
@@ -168,6 +169,17 @@ impl Core {
         }
         self.now = Some(tick.time);
         effects
+    }
+
+    /// Where the events of the deciding rows lie.
+    fn place(&self, setup: &Setup, changes: &mut [AlertChange]) {
+        for change in changes {
+            let pipeline = usize::from(change.pipeline);
+            let rule = setup.pipelines.get(pipeline).and_then(|p| p.rules.get(usize::from(change.rule)));
+            if let Some(window) = rule.and_then(|rule| rule.window()) {
+                change.positions = self.merger.positions((pipeline, window), change.window_start, &change.key);
+            }
+        }
     }
 
     /// The alert after a change; a pending one that ended is shown once more, as inactive.

@@ -12,6 +12,7 @@
 //! Called by: lane.
 
 mod fill;
+mod positions;
 mod reach;
 mod values;
 
@@ -91,6 +92,8 @@ pub(super) struct MergedWindows {
     pub born: Timestamp,
     /// Where windows without events have rows too.
     pub fill: Option<Fill>,
+    /// Forgotten at the end of the last step: evidence of its rows can still be asked for.
+    just_settled: Vec<(Timestamp, Merged)>,
 }
 
 /// One window, all partitions.
@@ -116,6 +119,9 @@ pub(super) struct PartColumns {
     pub len: u32,
     /// By place: the end offset that the partial stands for (R1).
     pub said: Vec<u64>,
+    /// Its events lie in [from, to); `to` 0: none yet.
+    #[serde(default)]
+    pub read: (u64, u64),
 }
 
 /// What was last published of an entry.
@@ -365,14 +371,14 @@ impl Pipe {
         self.settled = self.settled.max(self.parts.iter().map(past).min().unwrap_or(Timestamp::MIN).min(before));
         for (windows, spec) in self.windows.iter_mut().zip(&pipeline.windows) {
             let settled = self.settled;
-            let held = windows.open.len();
+            windows.just_settled.clear();
             while let Some(first) = windows.open.first_entry() {
                 if first.get().end > settled || first.get().fired.is_none() {
                     break;
                 }
-                first.remove();
+                windows.just_settled.push(first.remove_entry());
             }
-            if windows.open.len() < held {
+            if !windows.just_settled.is_empty() {
                 windows.forget_seen(&spec.alignment);
             }
             windows.heard.retain(|end, _| *end > settled);
@@ -421,6 +427,7 @@ impl MergedWindows {
             merged.parts.resize(partition + 1, PartColumns::default());
         }
         let local = &self.local[partition];
+        merged.parts[partition].read = hull(merged.parts[partition].read, batch.read);
         let fresh = merged.parts[partition].len == 0;
         if fresh {
             merged.parts[partition].len = batch.keys.len() as u32;
@@ -461,6 +468,15 @@ impl MergedWindows {
         }
         debug_assert_eq!(merged.parts[partition].columns.len(), spec.accumulators.len());
         newer
+    }
+}
+
+/// The least range that holds both.
+fn hull(a: (u64, u64), b: (u64, u64)) -> (u64, u64) {
+    match (a.1, b.1) {
+        (0, _) => b,
+        (_, 0) => a,
+        _ => (a.0.min(b.0), a.1.max(b.1)),
     }
 }
 

@@ -27,6 +27,8 @@ pub mod snapshot;
 pub mod sources;
 pub mod window;
 
+pub use alert::{Act, Action, HandlingChange, Refusal, Verdict};
+
 use crate::geo::AreaId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -62,25 +64,6 @@ pub struct PartitionTick {
     pub unreadable: bool,
     /// A finished file: nothing comes any more.
     pub finished: bool,
-}
-
-/// What an operator did; an input of the next tick (R8).
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Action {
-    pub alert: AlertId,
-    /// The version of the alert that the operator saw.
-    pub version: u32,
-    pub by: String,
-    pub note: String,
-    /// Wall clock at which the request came in; the driver's, part of the tick from here on.
-    pub at: Timestamp,
-    pub act: Act,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Act {
-    Acknowledge,
 }
 
 /// hash(pipeline, alert, key, start of its first true window): the first 16 bytes of sha256 (R8).
@@ -247,24 +230,29 @@ pub struct AlertChange {
     /// Of an alert on a case: the case instead of a row. `window_start` is then when the condition began to hold, `window_end` is `at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<Box<case::CaseEvidence>>,
+    /// Each clause of the rule's `when` on the deciding row or case; none where the rule is gone, or is one on absent sources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clauses: Vec<ClauseValue>,
+    /// Where the events of the deciding row lie, by partition; none where its window is forgotten, or it had no row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positions: Vec<Positions>,
 }
 
-/// One step of an alert's handling.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct HandlingChange {
-    pub tick: u64,
-    pub action: Action,
-    /// `None`: carried out; else why not.
-    pub refused: Option<Refusal>,
-}
-
+/// Offsets [from, to) of a partition of the lane: those of a row's events lie there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// No such alert.
-    Unknown,
-    /// The alert has changed since the operator saw it.
-    Stale,
-    /// Already so.
-    Already,
+pub struct Positions {
+    pub partition: u32,
+    pub from: u64,
+    pub to: u64,
+}
+
+/// A clause of a rule's `when` as it was judged.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ClauseValue {
+    pub text: Arc<str>,
+    /// Of a comparison of numbers: both sides, as far as they are known.
+    pub value: Option<f64>,
+    pub limit: Option<f64>,
+    /// `None`: unknown.
+    pub truth: Option<bool>,
 }

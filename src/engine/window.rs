@@ -75,6 +75,8 @@ pub struct OpenWindow {
     dirty: Vec<u32>,
     is_dirty: Vec<bool>,
     sent: bool,
+    /// Its events lie in [from, to) of the partition; `to` 0: none yet.
+    read: (u64, u64),
     /// Tick time of the last sending, or of the first tick that saw the window: `early` counts from it.
     pub sent_at: Timestamp,
 }
@@ -87,6 +89,8 @@ pub struct Batch {
     pub end: Timestamp,
     /// The partials stand for the partition's records below this offset.
     pub end_offset: u64,
+    /// The window's events lie in [from, to) of the partition.
+    pub read: (u64, u64),
     /// Key numbers of the partition.
     pub keys: Vec<u32>,
     pub columns: Vec<Column>,
@@ -103,6 +107,7 @@ impl OpenWindow {
             dirty: Vec::new(),
             is_dirty: Vec::new(),
             sent: false,
+            read: (0, 0),
             sent_at: UNSEEN,
         }
     }
@@ -116,7 +121,7 @@ impl OpenWindow {
         self.columns.iter_mut().for_each(Column::clear);
         self.dirty.clear();
         self.is_dirty.clear();
-        OpenWindow { start, end, sent: false, sent_at: UNSEEN, ..self }
+        OpenWindow { start, end, sent: false, read: (0, 0), sent_at: UNSEEN, ..self }
     }
 
     /// The entry of a key, made if new; it counts as changed.
@@ -141,6 +146,15 @@ impl OpenWindow {
             self.dirty.push(entry);
         }
         entry as usize
+    }
+
+    /// The record at this offset goes in; offsets only rise.
+    #[inline]
+    pub fn note(&mut self, offset: u64) {
+        if self.read.1 == 0 {
+            self.read.0 = offset;
+        }
+        self.read.1 = offset + 1;
     }
 
     /// A tick sees the window.
@@ -174,7 +188,7 @@ impl OpenWindow {
             self.sent = true;
             self.is_dirty = vec![false; self.keys.len()];
         }
-        Batch { window, start: self.start, end: self.end, end_offset, keys, columns }
+        Batch { window, start: self.start, end: self.end, end_offset, read: self.read, keys, columns }
     }
 
     /// The memory of a window that is over, for `reuse`.
@@ -197,6 +211,7 @@ impl OpenWindow {
             columns: self.columns.clone(),
             dirty: self.dirty.clone(),
             sent: self.sent,
+            read: self.read,
             sent_at: self.sent_at,
         }
     }
@@ -223,6 +238,7 @@ impl OpenWindow {
             dirty: state.dirty,
             is_dirty,
             sent: state.sent,
+            read: state.read,
             sent_at: state.sent_at,
         }
     }
@@ -237,5 +253,7 @@ pub struct OpenWindowState {
     pub columns: Vec<Column>,
     pub dirty: Vec<u32>,
     pub sent: bool,
+    #[serde(default)]
+    pub read: (u64, u64),
     pub sent_at: Timestamp,
 }

@@ -74,6 +74,14 @@ impl JournalReader {
         rows.iter().map(change).collect()
     }
 
+    /// The alerts that changed, or that an act changed, in these ticks (both included), by id.
+    pub fn alerts_changed(&self, from: u64, to: u64) -> Result<Vec<AlertId>, JournalError> {
+        let sql = "SELECT DISTINCT alert FROM changes WHERE tick BETWEEN ? AND ? AND alert IS NOT NULL
+            AND (kind = 'alert' OR json ->> 'refused' IS NULL) ORDER BY alert";
+        let ids: Vec<String> = self.rows(sql, [from as i64, to as i64], |row| row.get(0))?;
+        ids.into_iter().map(|id| AlertId::try_from(id).map_err(|reason| self.corrupt(reason))).collect()
+    }
+
     /// All notes, oldest first, with their ticks.
     pub fn notes(&self) -> Result<Vec<(u64, Note)>, JournalError> {
         let sql = "SELECT tick, json FROM changes WHERE kind = 'note' ORDER BY tick, place";

@@ -36,6 +36,8 @@ fn alert(tick: u64, id: u8) -> AlertChange {
         reason: None,
         retroactive: false,
         case: None,
+        clauses: Vec::new(),
+        positions: Vec::new(),
     }
 }
 

@@ -16,6 +16,7 @@ mod absence;
 mod ask;
 mod case;
 mod case_rule;
+mod clause;
 mod event;
 mod gauge;
 mod previous;

@@ -24,6 +24,7 @@ use crate::time::working::Length;
 use crate::time::{Alignment, Every, Span};
 use case::{CaseInput, CaseSpec, GaugeSpec};
 use expr::Program;
+use std::sync::Arc;
 
 /// One YAML file.
 #[derive(Clone, Debug)]
@@ -92,6 +93,12 @@ impl Pipeline {
     /// The heads of all its rules, by place.
     pub fn heads(&self) -> impl Iterator<Item = RuleHead<'_>> {
         (0..self.rules.len() + self.absences.len()).filter_map(|i| self.head(i as u16))
+    }
+
+    /// Place and version of each of its rules.
+    pub fn versions(&self) -> impl Iterator<Item = (u16, &str)> {
+        let all = self.rules.iter().map(|r| r.version.as_str()).chain(self.absences.iter().map(|a| a.version.as_str()));
+        (0..).zip(all)
     }
 
     /// The place of a rule by its name.
@@ -269,6 +276,8 @@ pub struct RuleSpec {
     pub watches: Watches,
     pub when: Program,
     pub until: Option<Program>,
+    /// Of `when`: evidence.
+    pub clauses: Vec<Clause>,
     /// What `when` and `until` read: slot i is `vars[i]` (shared by both programs).
     pub vars: Vec<RuleVar>,
     pub hold: Span,
@@ -302,6 +311,15 @@ impl RuleSpec {
             Watches::Case(rule) => Some(rule),
         }
     }
+}
+
+/// One of the conditions that `&&` and `||` join in a rule's `when`; reads the rule's slots.
+#[derive(Clone, Debug)]
+pub struct Clause {
+    pub text: Arc<str>,
+    pub truth: Program,
+    /// Of a comparison: what is compared, and with what.
+    pub sides: Option<(Program, Program)>,
 }
 
 /// A rule on sources of a type that are not heard.

@@ -257,12 +257,12 @@ fn place(alert: &AlertView) -> (i64, i64, String) {
 
 /// Tick time, in ms, from which an alert is no longer in the picture; `None`: it stands. Clients apply the same rule.
 pub fn leaves_at(alert: &AlertView) -> Option<i64> {
-    let settled = alert.resolved.unwrap_or(alert.changed).max(alert.acknowledged.as_ref().map_or(i64::MIN, |done| done.at));
+    let acted = alert.acted.or(alert.acknowledged.as_ref().map(|done| done.at));
+    let handled = alert.resolved.max(acted).unwrap_or(alert.changed);
     match (alert.condition, alert.handling) {
         (Condition::Inactive, _) => Some(i64::MIN),
-        (_, Handling::Closed) => Some(settled.saturating_add(KEEP_SETTLED_MS)),
-        (Condition::Resolved, Handling::New) => Some(settled.saturating_add(KEEP_UNHANDLED_MS)),
-        (Condition::Resolved, _) => Some(settled.saturating_add(KEEP_SETTLED_MS)),
+        (Condition::Resolved, Handling::New) => Some(alert.resolved.unwrap_or(alert.changed).saturating_add(KEEP_UNHANDLED_MS)),
+        (Condition::Resolved, _) | (_, Handling::Closed) => Some(handled.saturating_add(KEEP_SETTLED_MS)),
         _ => None,
     }
 }

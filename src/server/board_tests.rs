@@ -71,6 +71,7 @@ fn an_alert_leaves_by_the_rule_that_clients_apply_too() {
         let acknowledged = at.map(|at| Acknowledgement { by: "x".into(), at, note: String::new() });
         AlertView { condition, handling, resolved, acknowledged, ..alert(1, 1, "traffic", "a") }
     };
+    let acted = |alert: AlertView, at| AlertView { acted: Some(at), ..alert };
     let cases = [
         (settled(Condition::Firing, Handling::New, None, None), None),
         (settled(Condition::NoData, Handling::Acknowledged, None, Some(5)), None),
@@ -79,6 +80,12 @@ fn an_alert_leaves_by_the_rule_that_clients_apply_too() {
         (settled(Condition::Resolved, Handling::Acknowledged, Some(2_000), Some(1_500)), Some(2_000 + KEEP_SETTLED_MS)),
         (settled(Condition::Resolved, Handling::Acknowledged, Some(2_000), Some(9_000)), Some(9_000 + KEEP_SETTLED_MS)),
         (settled(Condition::Firing, Handling::Closed, None, None), Some(1_000 + KEEP_SETTLED_MS)),
+        (acted(settled(Condition::Firing, Handling::Closed, None, Some(5)), 7_000), Some(7_000 + KEEP_SETTLED_MS)),
+        (acted(settled(Condition::NoData, Handling::Closed, None, Some(5)), 500), Some(500 + KEEP_SETTLED_MS)),
+        (acted(settled(Condition::Resolved, Handling::Closed, Some(9_000), Some(5)), 7_000), Some(9_000 + KEEP_SETTLED_MS)),
+        (acted(settled(Condition::Resolved, Handling::Assigned, Some(2_000), Some(5)), 7_000), Some(7_000 + KEEP_SETTLED_MS)),
+        (acted(settled(Condition::Resolved, Handling::New, Some(2_000), None), 7_000), Some(2_000 + KEEP_UNHANDLED_MS)),
+        (acted(settled(Condition::Firing, Handling::Assigned, None, Some(5)), 7_000), None),
     ];
     for (alert, leaves) in cases {
         assert_eq!(leaves_at(&alert), leaves, "{:?} {:?}", alert.condition, alert.handling);

@@ -17,6 +17,7 @@ pub mod auth;
 pub mod board;
 pub mod cases;
 pub mod export;
+pub mod history;
 pub mod hub;
 mod page;
 mod parts;
@@ -30,8 +31,8 @@ mod ws;
 mod tests;
 
 pub use parts::{
-    ActionAnswer, ActionRequest, ActionSink, AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Probes, Province, Refusals,
-    RowSource, ServerParts, ServerSettings, SourceBook, SourceError, TrendQuery, TrendSource,
+    ActionAnswer, ActionRequest, ActionSink, AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Handled, Probes, Province,
+    Refusals, RowSource, ServerParts, ServerSettings, SourceBook, SourceError, TrendQuery, TrendSource,
 };
 
 use std::future::Future;

@@ -11,10 +11,11 @@
 use crate::engine::{Act, AlertId};
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
+use crate::server::history::AlertRecords;
 use crate::server::hub::Hub;
 use crate::server::pipelines::PipelineShelf;
 use crate::server::scope::ScopeTree;
-use crate::server::wire::{AlertDetail, AlertView, Catalog, SourceView, TrendPoint};
+use crate::server::wire::{ActConflict, AlertDetail, AlertView, Catalog, SourceView, TrendPoint};
 use crate::store::late::{KeptLate, WantedLate};
 use crate::store::pages::{RowsPage, RowsQuery};
 use crate::store::rejected::{Kept, Redriven, Wanted};
@@ -37,6 +38,7 @@ pub struct ServerParts {
     pub trends: Arc<dyn TrendSource>,
     pub rows: Arc<dyn RowSource>,
     pub history: Arc<dyn AlertHistory>,
+    pub records: AlertRecords,
     pub cases: Arc<CaseShelf>,
     pub sources: Arc<dyn SourceBook>,
     pub pipelines: Arc<PipelineShelf>,
@@ -131,7 +133,7 @@ pub trait RowSource: Send + Sync + 'static {
     fn page(&self, query: RowsQuery) -> Answer<'_, Result<RowsPage, SourceError>>;
 }
 
-/// The journal, for how an alert came to be.
+/// Alerts held in memory, for how each came to be.
 pub trait AlertHistory: Send + Sync + 'static {
     fn detail(&self, id: AlertId) -> Answer<'_, Result<Option<AlertDetail>, SourceError>>;
 }
@@ -154,11 +156,11 @@ pub enum SourceError {
 /// To the driver. What is sent becomes an action of the next tick.
 pub type ActionSink = mpsc::Sender<ActionRequest>;
 
-/// An operator's action on its way. The driver adds the time (`Action::at`).
+/// One act of an operator on its way, on one alert or on several: all in one tick. The driver adds the time (`Action::at`).
 #[derive(Debug)]
 pub struct ActionRequest {
-    pub alert: AlertId,
-    pub version: u32,
+    /// With the version that was seen.
+    pub alerts: Vec<(AlertId, u32)>,
     pub by: String,
     pub note: String,
     pub act: Act,
@@ -168,14 +170,21 @@ pub struct ActionRequest {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum ActionAnswer {
-    /// Carried out; the alert after it.
-    Done(Arc<AlertView>),
-    /// The alert has changed since, or it is already so: as it is now.
-    Stale(Arc<AlertView>),
-    /// No such alert.
-    Unknown,
+    /// In the order of the request's alerts.
+    Handled(Vec<Handled>),
     /// The journal cannot be written.
     Failed(String),
+}
+
+/// What became of an act on one alert.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Handled {
+    /// Carried out; the alert after it.
+    Done(Arc<AlertView>),
+    /// The alert has changed since it was seen, or the act makes no sense now: as it is, and why.
+    Refused(Arc<ActConflict>),
+    /// No such alert.
+    Unknown,
 }
 
 /// The log's door for events over HTTP.

@@ -7,33 +7,57 @@
 //! 2. The area of a view is the key's located area, else the registered area of its source, else none.
 //!
 //! Called by: driver (each committed tick), server::province (catalog), tests.
+//!
+//! views/handling.rs has what operators did.
+
+mod handling;
 
 use super::board::FigureInput;
 use super::wire::{
-    self, Acknowledgement, AlertDetail, AlertView, AreaRef, CaseFacts, Catalog, Evidence, FieldView, FigureView, HistoryEntry, Limit,
-    MeasurementView, RuleView, SectorView, SourceView, Text,
+    self, ActConflict, AlertDetail, AlertView, AreaRef, CaseFacts, Catalog, ClauseView, EventPositions, Evidence, FieldView, FigureView,
+    HistoryEntry, Limit, MeasurementView, RuleView, SectorView, SourceView, Text,
 };
 use crate::definitions::Definitions;
-use crate::engine::alert::{Alert, Handling, Happened};
+use crate::engine::alert::{Alert, Happened};
 use crate::engine::setup::Setup;
 use crate::engine::sources::SourceFigures;
-use crate::engine::{ChangeReason, Condition, FieldValue, Key, Row, RowState};
+use crate::engine::{Action, ChangeReason, ClauseValue, Condition, FieldValue, Key, Positions, Refusal, Row, RowState};
 use crate::geo::AreaId;
+use crate::ingest::PartitionName;
 use crate::pipeline::{AbsenceSpec, RuleHead, RuleSpec, Severity, Template, TemplatePart, WindowSpec};
 use crate::time::working::Length;
 use crate::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub struct Views {
     pub setup: Arc<Setup>,
     sectors: Vec<Arc<str>>,
+    /// Partitions of the lane, by index.
+    partitions: RwLock<Vec<PartitionName>>,
 }
 
 impl Views {
     pub fn new(setup: Arc<Setup>) -> Views {
         let sectors = setup.pipelines.iter().map(|p| p.sector.as_str().into()).collect();
-        Views { setup, sectors }
+        Views { setup, sectors, partitions: RwLock::default() }
+    }
+
+    /// The lane's partitions by index: only further ones ever come to the end.
+    pub fn name_partitions(&self, names: &[PartitionName]) {
+        let mut held = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
+        if held.len() < names.len() {
+            *held = names.to_vec();
+        }
+    }
+
+    fn positions(&self, positions: &[Positions]) -> Vec<EventPositions> {
+        let names = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
+        let named = |at: &Positions| {
+            let name = names.get(at.partition as usize)?;
+            Some(EventPositions { topic: name.topic.clone(), partition: name.number, from: at.from, to: at.to })
+        };
+        positions.iter().filter_map(named).collect()
     }
 
     pub fn figure(&self, row: &Row) -> FigureInput {
@@ -73,21 +97,19 @@ impl Views {
             area,
             key: self.alert_tags(alert),
             condition: condition(alert.condition),
-            handling: match alert.handling {
-                Handling::New => wire::Handling::New,
-                Handling::Acknowledged => wire::Handling::Acknowledged,
-            },
+            handling: handling::handling(alert.handling),
             since: alert.since.millis(),
             changed: alert.changed.millis(),
             resolved: alert.resolved.map(Timestamp::millis),
             reason: change.reason.map(|r| reason(r).to_owned()),
             retroactive: alert.retroactive,
             stands_for: Some(alert.stands_for).filter(|n| *n > 0),
-            acknowledged: alert.acknowledged.as_ref().map(|a| Acknowledgement {
-                by: a.by.clone(),
-                at: a.at.millis(),
-                note: a.note.clone(),
-            }),
+            acknowledged: handling::acknowledgement(alert),
+            assigned: handling::assignment(alert),
+            closed: handling::closing(alert),
+            steps: handling::steps(alert),
+            notes: alert.notes,
+            acted: alert.acted.map(Timestamp::millis),
             evidence: Evidence {
                 measurement: head.map_or_else(String::new, |head| head.measurement.to_owned()),
                 window_start: change.window_start.millis(),
@@ -101,6 +123,7 @@ impl Views {
                 rule_version: change.rule_version.chars().take(12).collect(),
                 heard: change.heard,
                 expected: change.expected,
+                clauses: change.clauses.iter().map(clause).collect(),
                 case: change.case.as_ref().map(|case| CaseFacts {
                     case: case.case.clone(),
                     state: case.state.clone(),
@@ -113,16 +136,33 @@ impl Views {
 
     pub fn detail(&self, alert: &Alert) -> AlertDetail {
         let spec = self.head_of(alert).and_then(|head| head.row);
-        let history = alert.history.iter().map(|step| {
-            let (what, by, note, why, numbers) = match &step.what {
-                Happened::Condition { to, reason: why, values: v } => {
-                    (wire_name(*to), None, None, why.map(|r| reason(r).to_owned()), spec.map_or_else(BTreeMap::new, |s| values(v, s)))
-                }
-                Happened::Acknowledged { by, note } => ("acknowledged", Some(by.clone()), Some(note.clone()), None, BTreeMap::new()),
-            };
-            HistoryEntry { at: step.at.millis(), what: what.to_owned(), by, note, reason: why, values: numbers }
+        let history = alert.history.iter().map(|step| match &step.what {
+            Happened::Condition { to, reason: why, values: v } => HistoryEntry {
+                at: step.at.millis(),
+                what: wire_name(*to).to_owned(),
+                by: None,
+                note: None,
+                reason: why.map(|r| reason(r).to_owned()),
+                values: spec.map_or_else(BTreeMap::new, |s| values(v, s)),
+                to: None,
+                verdict: None,
+                step: None,
+            },
+            Happened::Acted { act, by, note } => handling::entry(step.at, act, by, note),
         });
-        AlertDetail { alert: self.alert(alert), history: history.collect() }
+        AlertDetail {
+            alert: self.alert(alert),
+            history: history.collect(),
+            procedure: None,
+            positions: self.positions(&alert.last.positions),
+        }
+    }
+
+    /// An action that was refused, and the alert as it is now; times in the zone of its pipeline.
+    pub fn conflict(&self, alert: &Alert, action: &Action, refused: Refusal) -> ActConflict {
+        let pipeline = self.setup.pipelines.iter().find(|p| p.name == alert.label.pipeline);
+        let zone = pipeline.map_or(jiff::tz::TimeZone::UTC, |p| p.zone.clone());
+        ActConflict { alert: self.alert(alert), reason: handling::reason(alert, action, refused, &zone) }
     }
 
     fn alert_tags(&self, alert: &Alert) -> BTreeMap<String, String> {
@@ -161,6 +201,10 @@ fn tags(key: &Key, spec: &WindowSpec) -> BTreeMap<String, String> {
 fn values(values: &[FieldValue], spec: &WindowSpec) -> BTreeMap<String, f64> {
     let named = spec.fields.iter().zip(values);
     named.filter_map(|(field, value)| Some((field.name.clone(), value.number()?))).collect()
+}
+
+fn clause(clause: &ClauseValue) -> ClauseView {
+    ClauseView { text: clause.text.to_string(), value: clause.value, limit: clause.limit, truth: clause.truth }
 }
 
 pub fn row_state(state: RowState) -> wire::RowState {

@@ -10,10 +10,12 @@
 //!
 //! Called by: board, hub, ws, api. The prose is docs/protocol.md.
 
+mod handling;
 mod pipelines;
 mod rest;
 mod rows;
 
+pub use handling::*;
 pub use pipelines::*;
 pub use rest::*;
 pub use rows::*;
@@ -187,6 +189,23 @@ pub struct AlertView {
     pub retroactive: bool,
     /// Who acknowledged, when, with which note.
     pub acknowledged: Option<Acknowledgement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub assigned: Option<Assignment>,
+    /// While `handling` is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub closed: Option<Closing>,
+    /// Ticked steps of the procedure, by step.
+    #[serde(default)]
+    pub steps: Vec<StepDone>,
+    /// Notes there are; their texts are in the history.
+    #[serde(default)]
+    pub notes: u32,
+    /// When somebody last acted on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub acted: Option<i64>,
     /// Silences of single sources in its area that it stands for: they do not fire while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
@@ -224,10 +243,25 @@ pub struct Evidence {
     pub rule_version: String,
     pub heard: Option<u32>,
     pub expected: Option<u32>,
+    /// What `&&` and `||` join in `when`, each as it was judged.
+    #[serde(default)]
+    pub clauses: Vec<ClauseView>,
     /// An alert on a case has this instead of a row; `measurement` is empty then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub case: Option<CaseFacts>,
+}
+
+/// A clause of `when` on the deciding row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct ClauseView {
+    /// "occupancy > 25"
+    pub text: String,
+    /// Of a comparison of numbers: both sides, as far as they are known.
+    pub value: Option<f64>,
+    pub limit: Option<f64>,
+    /// `null`: unknown.
+    pub truth: Option<bool>,
 }
 
 /// A case as it was when an alert on it changed.
@@ -317,7 +351,7 @@ pub struct Me {
     pub areas: Vec<String>,
     /// Sectors this reader may see; empty: all.
     pub sectors: Vec<String>,
-    /// May acknowledge.
+    /// May act on alerts.
     pub may_act: bool,
 }
 

@@ -7,11 +7,15 @@ use ioc::definitions::Definitions;
 use ioc::driver::gate::Step;
 use ioc::engine::lane::Lane;
 use ioc::engine::setup::{MAX_BEHIND, Setup};
-use ioc::engine::{Act, AlertChange, ChangeReason, Condition, HandlingChange, PartitionTick, Tick};
+use ioc::engine::{Act, AlertChange, ChangeReason, Condition, HandlingChange, PartitionTick, Tick, Verdict};
+use ioc::ingest::PartitionName;
 use ioc::ingest::log::Retention;
 use ioc::journal::Note;
+use ioc::server::history::{AlertRecords, HistoryQuery, MOST};
 use ioc::server::scope::Scope;
-use ioc::server::{ActionAnswer, ActionRequest};
+use ioc::server::views::Views;
+use ioc::server::wire::{self, AlertDetail};
+use ioc::server::{ActionAnswer, ActionRequest, Handled};
 use ioc::store::line::{LineFormats, StoredRow, parse_line};
 use ioc::store::rejected::{RejectedStore, Wanted};
 use ioc::time::{Span, Timestamp};
@@ -43,6 +47,7 @@ struct Schedule<'a> {
     fuse: Option<u64>,
     /// In force from the third life on.
     change: Option<Definitions>,
+    may_lose_records: bool,
 }
 
 impl Schedule<'_> {
@@ -91,7 +96,7 @@ impl Schedule<'_> {
         Ok(())
     }
 
-    /// Somebody acknowledges an alert.
+    /// Somebody acts on an alert.
     fn act(&mut self, life: &Life) {
         let held: Vec<_> = life.driver.lane.core.book().iter().map(|a| (a.id, a.version)).collect();
         if held.is_empty() || !self.rng.one_in(30) {
@@ -100,7 +105,16 @@ impl Schedule<'_> {
         let (alert, version) = held[self.rng.below(held.len() as u64) as usize];
         let by = format!("operator {}", self.rng.below(1 << 40));
         let (answer, answered) = oneshot::channel();
-        let request = ActionRequest { alert, version, by: by.clone(), note: String::new(), act: Act::Acknowledge, answer };
+        let act = match self.rng.below(8) {
+            0 | 1 => Act::Acknowledge,
+            2 => Act::Unacknowledge,
+            3 => Act::Assign { to: format!("team {}", self.rng.below(2)) },
+            4 => Act::Note,
+            5 => Act::Close { verdict: Verdict::False },
+            6 => Act::Reopen,
+            _ => Act::Step { step: self.rng.below(3) as u32, done: self.rng.one_in(2) },
+        };
+        let request = ActionRequest { alerts: vec![(alert, version)], by: by.clone(), note: String::new(), act, answer };
         if life.actions.try_send(request).is_ok() {
             self.waiting.push((by, answered));
         }
@@ -117,7 +131,7 @@ impl Schedule<'_> {
             if step == Step::Show {
                 for (by, mut answered) in std::mem::take(&mut self.waiting) {
                     match answered.try_recv() {
-                        Ok(ActionAnswer::Done(_)) => drop(self.left.done.insert(by)),
+                        Ok(ActionAnswer::Handled(of)) if matches!(of[..], [Handled::Done(_)]) => drop(self.left.done.insert(by)),
                         Ok(_) => {}
                         Err(_) => self.waiting.push((by, answered)),
                     }
@@ -170,6 +184,9 @@ impl Schedule<'_> {
             self.waiting.clear();
             self.wall = self.wall.max(self.end);
             self.site.kill(life, &mut self.rng);
+            if self.may_lose_records && self.rng.one_in(4) {
+                self.site.lose_records();
+            }
         }
         panic!("the schedule does not come to an end; the last death: {last}")
     }
@@ -182,6 +199,8 @@ struct Fed {
     refused: BTreeSet<(u32, u64)>,
     handled: Vec<HandlingChange>,
     changes: Vec<AlertChange>,
+    /// Each alert as it last stood.
+    alerts: BTreeMap<String, AlertDetail>,
     /// Ticks that retired windows.
     retired: usize,
 }
@@ -189,6 +208,7 @@ struct Fed {
 fn feed_journal(site: &Site, log: &Records) -> Fed {
     let mut lane: Option<Lane> = None;
     let mut fed = Fed::default();
+    let names: Vec<_> = (0..log.len() as i32).map(|number| PartitionName { topic: "events".into(), number }).collect();
     for (number, entry) in (0..).zip(site.journal().ticks_from(0)) {
         let entry = entry.unwrap();
         assert_eq!(entry.tick.number, number, "ticks have no hole");
@@ -203,6 +223,9 @@ fn feed_journal(site: &Site, log: &Records) -> Fed {
         fed.refused.extend(effects.rejected.iter().map(|(p, r)| (*p, r.offset)));
         fed.handled.extend(effects.handled);
         fed.changes.extend(effects.changes);
+        let views = Views::new(lane.setup.clone());
+        views.name_partitions(&names);
+        fed.alerts.extend(effects.alerts.iter().map(|alert| (alert.id.to_string(), views.detail(alert))));
         fed.retired += usize::from(!entry.tick.retire.is_empty());
         if !effects.rows.is_empty() {
             let lines = fed.lines.entry(number).or_default();
@@ -264,6 +287,7 @@ fn schedule(seed: u64, kind: Kind) {
         waiting: Vec::new(),
         fuse: None,
         change: (kind == Kind::Changing).then(changed),
+        may_lose_records: kind == Kind::Live,
     };
     let life = schedule.run();
     let left = schedule.left;
@@ -286,6 +310,15 @@ fn schedule(seed: u64, kind: Kind) {
     for by in &left.done {
         let of = fed.handled.iter().filter(|h| h.action.by == *by && h.refused.is_none()).count();
         assert_eq!(of, 1, "seed {seed}: {by}");
+    }
+    // D2: the history has each alert as it last stood, whatever was killed and lost
+    let lasting = fed.alerts.iter().filter(|(_, detail)| detail.alert.condition != wire::Condition::Inactive);
+    let records = AlertRecords::new(&site.data());
+    let kept = records.page(&HistoryQuery { limit: MOST, ..HistoryQuery::default() }, &whole(), &|_, _| true).unwrap();
+    let kept: BTreeSet<&str> = kept.alerts.iter().map(|alert| alert.id.as_str()).collect();
+    assert_eq!(kept, lasting.clone().map(|(id, _)| id.as_str()).collect(), "seed {seed}: the history of alerts");
+    for (id, detail) in lasting {
+        assert_eq!(records.detail(id).unwrap().as_ref(), Some(detail), "seed {seed}");
     }
     // D5: every refused record is kept once
     let names: BTreeSet<(u32, u64)> = life.gate.rejected.list(&all()).unwrap().iter().map(|k| (k.partition as u32, k.offset)).collect();
@@ -379,7 +412,7 @@ fn d2_a_failing_journal_lets_nothing_out() {
         let mut life = computed(&site, &log);
         let (answer, mut answered) = oneshot::channel();
         let alert = ioc::engine::AlertId([7; 16]);
-        let request = ActionRequest { alert, version: 1, by: "Lan".into(), note: String::new(), act: Act::Acknowledge, answer };
+        let request = ActionRequest { alerts: vec![(alert, 1)], by: "Lan".into(), note: String::new(), act: Act::Acknowledge, answer };
         life.actions.try_send(request).ok().unwrap();
         life.driver.cut(end_of(&log)).unwrap();
         life.driver.last_checkpoint().unwrap();
@@ -393,7 +426,8 @@ fn d2_a_failing_journal_lets_nothing_out() {
         let hub = gate.hub.clone();
         assert_eq!(gate.run(&ticks).is_err(), fails);
         let told = answered.try_recv().unwrap();
-        assert!(if fails { matches!(told, ActionAnswer::Failed(_)) } else { told == ActionAnswer::Unknown }, "{told:?}");
+        let unknown = ActionAnswer::Handled(vec![Handled::Unknown]);
+        assert!(if fails { matches!(told, ActionAnswer::Failed(_)) } else { told == unknown }, "{told:?}");
         let alerts = site.runtime.block_on(hub.alerts(whole())).unwrap();
         let left =
             (alerts.is_empty(), spool.last_tick().is_none(), site.journal().bounds().unwrap().is_none(), site.checkpoints().is_empty());

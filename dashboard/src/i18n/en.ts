@@ -167,7 +167,6 @@ export const en: Record<Key, string> = {
   'ack.name_needed': 'Enter your name to acknowledge; it is remembered on this machine.',
   'ack.saving': 'Saving…',
   'ack.done': '{name} acknowledged at {time}',
-  'ack.changed': 'The alert has just changed. Look again, then acknowledge once more.',
   'ack.offline': 'Not saved: the connection is cut. Try again once connected.',
   'ack.not_allowed': 'Your role may only look.',
   'ack.change_name': 'change name',

@@ -166,7 +166,6 @@ export const vi = {
   'ack.name_needed': 'Nhập tên để xác nhận; tên được nhớ trên máy này.',
   'ack.saving': 'Đang ghi…',
   'ack.done': '{name} xác nhận lúc {time}',
-  'ack.changed': 'Cảnh báo vừa thay đổi. Hãy xem lại rồi xác nhận lần nữa.',
   'ack.offline': 'Chưa ghi được vì mất kết nối. Hãy thử lại khi có kết nối.',
   'ack.not_allowed': 'Vai trò của bạn chỉ được xem.',
   'ack.change_name': 'đổi tên',

@@ -120,7 +120,8 @@ function pruneAlerts(alerts: ReadonlyMap<string, AlertView>, now: number): Reado
 /** Tick time from which it is no longer in the picture. */
 function leavesAt(alert: AlertView): number {
   if (alert.condition === 'inactive') return -Infinity;
-  if (isSettled(alert)) return Math.max(alert.resolved ?? alert.changed, alert.acknowledged?.at ?? 0) + KEEP_SETTLED;
+  const acted = alert.acted ?? alert.acknowledged?.at;
+  if (isSettled(alert)) return (alert.resolved === null && acted === undefined ? alert.changed : Math.max(alert.resolved ?? -Infinity, acted ?? -Infinity)) + KEEP_SETTLED;
   return alert.condition === 'resolved' ? (alert.resolved ?? alert.changed) + KEEP_UNSEEN : Infinity;
 }
 

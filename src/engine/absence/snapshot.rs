@@ -167,6 +167,8 @@ fn orphan(old: &RuleSnapshot, watch: &WatchSnapshot, silent: Silent, now: Timest
         heard: None,
         expected: None,
         case: None,
+        clauses: Vec::new(),
+        positions: Vec::new(),
         rule_version: old.version.as_str().into(),
         reason: Some(ChangeReason::RuleChanged),
         retroactive: false,

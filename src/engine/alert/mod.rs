@@ -1,43 +1,45 @@
 //! Alerts as operators know them: condition and handling as two independent machines (R8).
 //!
-//! Owns: every alert that is open, or resolved and not yet let go, with version, acknowledgement and history. Refuses to know: rows,
-//! rules, the wire, who may do what (the server asks before an action becomes input).
+//! Owns: every alert that is open, or resolved and not yet let go, with version, handling and history. Refuses to know: rows, rules,
+//! the wire, who may do what (the server asks before an action becomes input).
 //!
 //! Invariants
 //! 1. An alert's version rises by one with every change of its condition or handling, and with nothing else.
 //! 2. Handling moves by actions only, condition by changes only.
-//! 3. A resolved alert stays 15 min after it was acknowledged (or resolved, if later), 24 h if nobody did; at most 10,000 resolved
-//!    ones are held, the oldest make room and are counted. Open ones are bounded by the keys of rules.
+//! 3. A resolved alert stays 24 h after it resolved or somebody last acted on it, whoever has handled it: so long a verdict can be
+//!    given to it. At most 10,000 resolved ones are held, the oldest make room and are counted. Open ones are bounded by the keys of rules.
 //! 4. An alert that was only ever pending is gone when it ends.
 //! 5. The same changes, actions and tick times give the same book.
 //!
 //! Called by: merge (actions are inputs of a tick), board (the picture), driver (snapshot and restore).
+//!
+//! act.rs has what operators do, title.rs what alerts are called.
 
+mod act;
 mod title;
 
 #[cfg(test)]
 mod tests;
 
+pub use act::{Act, Action, Assigned, Closing, HandlingChange, MAX_STEPS, Refusal, StepDone, Verdict};
 pub use title::{Title, render_title};
 
 use super::rule::{GONE, KeyFacts, RowView};
-use super::{Act, Action, AlertChange, AlertId, ChangeReason, Condition, FieldValue, HandlingChange, Key, Refusal};
+use super::{AlertChange, AlertId, ChangeReason, Condition, FieldValue, Key};
 use crate::pipeline::{Pipeline, Severity};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// How long a resolved alert stays after it was acknowledged.
-pub const KEEP_ACKNOWLEDGED: Span = Span::minutes(15);
-/// How long a resolved alert waits for somebody to acknowledge it.
-pub const KEEP_UNACKNOWLEDGED: Span = Span::hours(24);
+/// How long a resolved alert stays after the last thing that happened to it.
+pub const KEEP_RESOLVED: Span = Span::hours(24);
 /// Resolved alerts held at most.
 pub const MAX_RESOLVED: usize = 10_000;
 /// Steps of an alert's history held at most.
 pub const MAX_HISTORY: usize = 64;
-/// The shape of [`AlertBookSnapshot`] written by this program.
-const VERSION: u32 = 1;
+/// The shape of [`AlertBookSnapshot`] written by this program; it reads those from 1 on. 2: acts besides acknowledging.
+const VERSION: u32 = 2;
 
 /// Handling of an alert.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -45,6 +47,8 @@ const VERSION: u32 = 1;
 pub enum Handling {
     New,
     Acknowledged,
+    Assigned,
+    Closed,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -107,8 +111,22 @@ pub struct Alert {
     /// Silences that it stands for now.
     #[serde(default)]
     pub stands_for: u32,
-    /// Tick time since which it is resolved, or resolved and acknowledged.
-    closed: Option<Timestamp>,
+    #[serde(default)]
+    pub assigned: Option<Assigned>,
+    #[serde(default)]
+    pub closing: Option<Closing>,
+    /// Ticked steps of the procedure.
+    #[serde(default)]
+    pub steps: BTreeMap<u32, StepDone>,
+    /// Notes that are nothing but notes.
+    #[serde(default)]
+    pub notes: u32,
+    /// When somebody last acted on it.
+    #[serde(default)]
+    pub acted: Option<Timestamp>,
+    /// Tick time since which it is resolved, or resolved and somebody has acted on it.
+    #[serde(default, alias = "closed")]
+    settled: Option<Timestamp>,
 }
 
 /// One entry of an alert's history.
@@ -122,8 +140,23 @@ pub struct Step {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Happened {
-    Condition { to: Condition, reason: Option<ChangeReason>, values: Vec<FieldValue> },
-    Acknowledged { by: String, note: String },
+    Condition {
+        to: Condition,
+        reason: Option<ChangeReason>,
+        values: Vec<FieldValue>,
+    },
+    #[serde(alias = "acknowledged")]
+    Acted {
+        #[serde(default = "acknowledge")]
+        act: Act,
+        by: String,
+        note: String,
+    },
+}
+
+/// What every act was in shape 1.
+fn acknowledge() -> Act {
+    Act::Acknowledge
 }
 
 /// What a change of condition made of an alert.
@@ -140,9 +173,8 @@ pub enum Applied<'a> {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct AlertBook {
     alerts: BTreeMap<AlertId, Alert>,
-    /// Resolved ones by (closed, id), by handling.
-    acknowledged: BTreeSet<(Timestamp, AlertId)>,
-    unacknowledged: BTreeSet<(Timestamp, AlertId)>,
+    /// Resolved ones by (settled, id).
+    resolved: BTreeSet<(Timestamp, AlertId)>,
     dropped: u64,
 }
 
@@ -201,23 +233,19 @@ impl AlertBook {
 
     /// What an operator did, found at `now` (tick time).
     pub fn apply_action(&mut self, action: &Action, tick: u64, now: Timestamp) -> HandlingChange {
-        let answer = |refused| HandlingChange { tick, action: action.clone(), refused };
         let refused = match self.alerts.get(&action.alert) {
             None => Some(Refusal::Unknown),
-            // said before *stale*: who is late learns that it is done, not only that something changed
-            Some(alert) if action.act == Act::Acknowledge && alert.handling == Handling::Acknowledged => Some(Refusal::Already),
-            Some(alert) if alert.version != action.version => Some(Refusal::Stale),
-            Some(_) => None,
+            Some(alert) => alert.refuses(action),
         };
         if refused.is_none()
             && let Some(mut alert) = self.alerts.remove(&action.alert)
         {
             self.unlist(&alert);
-            alert.acknowledge(action, tick, now);
+            alert.act(action, tick, now);
             self.list(&alert);
             self.alerts.insert(alert.id, alert);
         }
-        answer(refused)
+        HandlingChange { tick, action: action.clone(), refused }
     }
 
     /// How many silences an alert stands for; its version stays: nobody's act depends on it.
@@ -230,21 +258,17 @@ impl AlertBook {
     /// Lets go of alerts whose time is over, oldest first.
     pub fn expire(&mut self, now: Timestamp) -> Vec<AlertId> {
         let mut gone = Vec::new();
-        for (list, keep) in [(&mut self.acknowledged, KEEP_ACKNOWLEDGED), (&mut self.unacknowledged, KEEP_UNACKNOWLEDGED)] {
-            while let Some((closed, id)) = list.first().copied().filter(|(closed, _)| *closed + keep <= now) {
-                list.remove(&(closed, id));
-                self.alerts.remove(&id);
-                gone.push(id);
-            }
+        while let Some((settled, id)) = self.resolved.first().copied().filter(|(settled, _)| *settled + KEEP_RESOLVED <= now) {
+            self.resolved.remove(&(settled, id));
+            self.alerts.remove(&id);
+            gone.push(id);
         }
         gone
     }
 
     /// The tick time at which `expire` has something to do.
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        let first = |list: &BTreeSet<(Timestamp, AlertId)>, keep| list.first().map(|(closed, _)| *closed + keep);
-        let both = [first(&self.acknowledged, KEEP_ACKNOWLEDGED), first(&self.unacknowledged, KEEP_UNACKNOWLEDGED)];
-        both.into_iter().flatten().min()
+        self.resolved.first().map(|(settled, _)| *settled + KEEP_RESOLVED)
     }
 
     pub fn snapshot(&self) -> AlertBookSnapshot {
@@ -270,7 +294,7 @@ impl AlertBook {
     }
 
     fn take_over(snapshot: AlertBookSnapshot) -> Result<Self, UnreadableBook> {
-        if snapshot.version != VERSION {
+        if !(1..=VERSION).contains(&snapshot.version) {
             return Err(UnreadableBook { found: snapshot.version });
         }
         let mut book = AlertBook { dropped: snapshot.dropped, ..AlertBook::default() };
@@ -281,32 +305,21 @@ impl AlertBook {
         Ok(book)
     }
 
-    fn list_of(&mut self, alert: &Alert) -> &mut BTreeSet<(Timestamp, AlertId)> {
-        match alert.handling {
-            Handling::New => &mut self.unacknowledged,
-            Handling::Acknowledged => &mut self.acknowledged,
-        }
-    }
-
     fn list(&mut self, alert: &Alert) {
-        if let Some(closed) = alert.closed {
-            self.list_of(alert).insert((closed, alert.id));
-        }
+        self.resolved.extend(alert.settled.map(|settled| (settled, alert.id)));
     }
 
     fn unlist(&mut self, alert: &Alert) {
-        if let Some(closed) = alert.closed {
-            self.list_of(alert).remove(&(closed, alert.id));
+        if let Some(settled) = alert.settled {
+            self.resolved.remove(&(settled, alert.id));
         }
     }
 
     /// Drops the oldest resolved alerts past the bound, never the one that is just being changed.
     fn make_room(&mut self, changing: AlertId) {
-        while self.acknowledged.len() + self.unacknowledged.len() > MAX_RESOLVED {
-            let lists = [&self.acknowledged, &self.unacknowledged].into_iter();
-            let Some(oldest) = lists.filter_map(|list| list.iter().find(|(_, id)| *id != changing)).min().copied() else { return };
-            self.acknowledged.remove(&oldest);
-            self.unacknowledged.remove(&oldest);
+        while self.resolved.len() > MAX_RESOLVED {
+            let Some(oldest) = self.resolved.iter().find(|(_, id)| *id != changing).copied() else { return };
+            self.resolved.remove(&oldest);
             self.alerts.remove(&oldest.1);
             self.dropped += 1;
         }
@@ -331,7 +344,12 @@ impl Alert {
             history: VecDeque::new(),
             forgotten: 0,
             stands_for: 0,
-            closed: None,
+            assigned: None,
+            closing: None,
+            steps: BTreeMap::new(),
+            notes: 0,
+            acted: None,
+            settled: None,
         }
     }
 
@@ -345,23 +363,13 @@ impl Alert {
         self.since = change.since;
         self.changed = change.at;
         self.resolved = resolved.then_some(change.at);
-        self.closed = resolved.then_some(now);
+        self.settled = resolved.then_some(now);
         // what was pending in the past and fires live was not found late
         self.retroactive = change.retroactive || (self.retroactive && change.to != Condition::Firing);
         self.key = change.key.clone();
         self.last = change.clone();
         let what = Happened::Condition { to: change.to, reason: change.reason, values: change.values.clone() };
         self.remember(Step { tick: change.tick, at: change.at, what });
-    }
-
-    fn acknowledge(&mut self, action: &Action, tick: u64, now: Timestamp) {
-        let Action { by, note, at, .. } = action.clone();
-        self.handling = Handling::Acknowledged;
-        self.version += 1;
-        // the 15 minutes begin when both machines are done
-        self.closed = self.closed.map(|closed| closed.max(now));
-        self.remember(Step { tick, at, what: Happened::Acknowledged { by: by.clone(), note: note.clone() } });
-        self.acknowledged = Some(Acknowledged { by, at, note });
     }
 
     fn remember(&mut self, step: Step) {

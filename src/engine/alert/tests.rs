@@ -44,6 +44,8 @@ fn change(n: u32, from: Condition, to: Condition, minute: i64) -> AlertChange {
         reason: None,
         retroactive: false,
         case: None,
+        clauses: Vec::new(),
+        positions: Vec::new(),
     }
 }
 
@@ -54,11 +56,64 @@ fn apply(book: &mut AlertBook, n: u32, steps: &[(Condition, Condition, i64)]) {
     }
 }
 
-fn acknowledge(book: &mut AlertBook, n: u32, version: u32, minute: i64) -> Option<Refusal> {
-    let action =
-        Action { alert: id(n), version, by: "Lan".into(), note: "đã cử người".into(), at: at(minute), act: Act::Acknowledge };
+fn act(book: &mut AlertBook, n: u32, version: u32, minute: i64, act: Act) -> Option<Refusal> {
+    let action = Action { alert: id(n), version, by: "Lan".into(), note: "đã cử người".into(), at: at(minute), act };
     book.apply_action(&action, minute as u64, at(minute)).refused
 }
+
+fn acknowledge(book: &mut AlertBook, n: u32, version: u32, minute: i64) -> Option<Refusal> {
+    act(book, n, version, minute, Act::Acknowledge)
+}
+
+/// Each act on the version that is there: what became of it, and how the alert is handled then.
+fn acts(book: &mut AlertBook, acts: &[Act]) -> Vec<(Option<Refusal>, Handling)> {
+    let one = |(minute, what): (i64, &Act)| {
+        let version = book.get(id(1)).unwrap().version;
+        let refused = act(book, 1, version, minute, what.clone());
+        let alert = book.get(id(1)).unwrap();
+        assert_eq!(alert.version, version + u32::from(refused.is_none()), "{what:?}");
+        assert_eq!(alert.acknowledged.is_some(), alert.handling != Handling::New, "{what:?}");
+        assert_eq!(alert.closing.is_some(), alert.handling == Handling::Closed, "{what:?}");
+        (refused, alert.handling)
+    };
+    (10..).zip(acts).map(one).collect()
+}
+
+fn assign(to: &str) -> Act {
+    Act::Assign { to: to.into() }
+}
+
+fn step(step: u32, done: bool) -> Act {
+    Act::Step { step, done }
+}
+
+/// Shape 1 knew acknowledging only.
+#[test]
+fn d1_books_of_shape_1_are_read() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Firing, 1), (Firing, Resolved, 2)]);
+    acknowledge(&mut book, 1, 2, 3);
+    let mut old = serde_json::to_value(book.snapshot()).unwrap();
+    old["version"] = 1.into();
+    let alert = old["alerts"][0].as_object_mut().unwrap();
+    for new in ["assigned", "closing", "steps", "notes", "acted"] {
+        alert.remove(new).unwrap();
+    }
+    let settled = alert.remove("settled").unwrap();
+    alert.insert("closed".into(), settled);
+    let step = alert["history"][2]["what"].as_object_mut().unwrap();
+    let mut acted = step.remove("acted").unwrap();
+    acted.as_object_mut().unwrap().remove("act").unwrap();
+    step.insert("acknowledged".into(), acted);
+    let read = AlertBook::take_over(serde_json::from_value(old).unwrap()).unwrap();
+    let mut expected = book.clone();
+    expected.alerts.values_mut().for_each(|alert| alert.acted = None);
+    assert_eq!(read, expected);
+    let unknown = AlertBookSnapshot { version: VERSION + 1, ..book.snapshot() };
+    assert_eq!(AlertBook::take_over(unknown), Err(UnreadableBook { found: VERSION + 1 }));
+}
+
+const CLOSE: Act = Act::Close { verdict: Verdict::False };
 
 use Condition::{Firing, Inactive, NoData, Pending, Resolved};
 
@@ -122,23 +177,115 @@ fn r8_history_is_bounded_and_says_so() {
 }
 
 #[test]
-fn r8_resolved_alerts_go_15_minutes_after_acknowledging_else_after_a_day() {
+fn r8_an_alert_is_owned_from_new_to_a_verdict() {
+    use Handling::{Acknowledged, Assigned, Closed, New};
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Firing, 1)]);
+    let told = acts(
+        &mut book,
+        &[
+            Act::Unacknowledge,
+            Act::Acknowledge,
+            Act::Acknowledge,
+            Act::Unacknowledge,
+            assign("Đội CSGT số 2"),
+            assign("Đội CSGT số 2"),
+            Act::Acknowledge,
+            Act::Unacknowledge,
+            step(2, true),
+            step(2, true),
+            step(0, false),
+            step(MAX_STEPS, true),
+            Act::Note,
+            Act::Reopen,
+            CLOSE,
+            CLOSE,
+            assign("Tổ 1"),
+            step(1, true),
+            Act::Note,
+            Act::Reopen,
+            step(2, false),
+        ],
+    );
+    let expected = [
+        (Some(Refusal::NotAcknowledged), New),
+        (None, Acknowledged),
+        (Some(Refusal::Already), Acknowledged),
+        (None, New),
+        (None, Assigned),
+        (Some(Refusal::Already), Assigned),
+        (Some(Refusal::Already), Assigned),
+        (Some(Refusal::Assigned), Assigned),
+        (None, Assigned),
+        (Some(Refusal::Already), Assigned),
+        (Some(Refusal::Already), Assigned),
+        (Some(Refusal::NoSuchStep), Assigned),
+        (None, Assigned),
+        (Some(Refusal::Open), Assigned),
+        (None, Closed),
+        (Some(Refusal::Already), Closed),
+        (Some(Refusal::Closed), Closed),
+        (Some(Refusal::Closed), Closed),
+        (None, Closed),
+        (None, Assigned),
+        (None, Assigned),
+    ];
+    assert_eq!(told, expected);
+    let alert = book.get(id(1)).unwrap();
+    assert_eq!((alert.notes, alert.steps.len(), alert.acted), (2, 0, Some(at(30))));
+    assert_eq!(alert.assigned.as_ref().map(|a| (a.to.as_str(), a.at)), Some(("Đội CSGT số 2", at(14))));
+}
+
+#[test]
+fn r8_reopened_it_is_whose_it_was_and_a_closed_one_stays_closed() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Firing, 1)]);
+    assert_eq!(acts(&mut book, &[CLOSE, Act::Reopen]).last(), Some(&(None, Handling::Acknowledged)), "nobody had it");
+    assert_eq!(acts(&mut book, &[CLOSE]), [(None, Handling::Closed)]);
+    apply(&mut book, 1, &[(Firing, NoData, 20), (NoData, Firing, 21), (Firing, Resolved, 22), (Resolved, Firing, 23)]);
+    let alert = book.get(id(1)).unwrap();
+    assert_eq!((alert.condition, alert.handling), (Firing, Handling::Closed));
+}
+
+#[test]
+fn r8_no_verdict_on_what_has_not_fired() {
+    let mut book = AlertBook::default();
+    apply(&mut book, 1, &[(Inactive, Pending, 1)]);
+    let told = acts(&mut book, &[CLOSE, Act::Acknowledge, Act::Note]);
+    assert_eq!(told.iter().map(|t| t.0).collect::<Vec<_>>(), [Some(Refusal::Pending), None, None]);
+}
+
+/// Nobody overwrites what they have not seen: any act on an old version is refused and changes nothing.
+#[test]
+fn r8_an_old_version_changes_nothing() {
+    let all = [Act::Acknowledge, assign("x"), step(0, true), Act::Note, CLOSE];
+    for what in all {
+        let mut book = AlertBook::default();
+        apply(&mut book, 1, &[(Inactive, Pending, 1), (Pending, Firing, 2)]);
+        let before = book.clone();
+        for version in [0, 1, 3] {
+            assert_eq!(act(&mut book, 1, version, 3, what.clone()), Some(Refusal::Stale), "{what:?}");
+        }
+        assert_eq!(book, before);
+    }
+}
+
+#[test]
+fn r8_resolved_alerts_go_a_day_after_the_last_thing_that_happened() {
+    const DAY: i64 = 24 * 60;
     let mut book = AlertBook::default();
     apply(&mut book, 1, &[(Inactive, Firing, 1), (Firing, Resolved, 10)]);
     apply(&mut book, 2, &[(Inactive, Firing, 1), (Firing, Resolved, 10)]);
     apply(&mut book, 3, &[(Inactive, Firing, 1)]);
-    assert_eq!(book.next_expiry(), Some(at(10 + 24 * 60)));
+    assert_eq!(book.next_expiry(), Some(at(10 + DAY)));
     acknowledge(&mut book, 1, 2, 30);
     acknowledge(&mut book, 3, 1, 5);
-    assert_eq!(book.next_expiry(), Some(at(45)));
-    assert_eq!(book.expire(at(44)), []);
-    assert_eq!(book.expire(at(45)), [id(1)]);
-    assert_eq!(book.expire(at(10 + 24 * 60)), [id(2)]);
+    assert_eq!(book.expire(at(10 + DAY - 1)), []);
+    assert_eq!(book.expire(at(10 + DAY)), [id(2)]);
+    assert_eq!(act(&mut book, 1, 3, 20 + DAY, CLOSE), None, "a verdict still finds it");
+    assert_eq!(book.expire(at(20 + 2 * DAY - 1)), []);
+    assert_eq!(book.expire(at(20 + 2 * DAY)), [id(1)]);
     assert_eq!((book.next_expiry(), book.iter().count()), (None, 1), "open ones stay");
-    // resolved after it was acknowledged
-    apply(&mut book, 3, &[(Firing, Resolved, 2000)]);
-    assert_eq!(book.expire(at(2014)), []);
-    assert_eq!(book.expire(at(2015)), [id(3)]);
     // what fires again is open again
     apply(&mut book, 4, &[(Inactive, Firing, 3000), (Firing, Resolved, 3001), (Resolved, Firing, 3002)]);
     assert_eq!((book.next_expiry(), book.expire(at(9000)).len()), (None, 0));
@@ -258,8 +405,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn d1_book_restored_at_any_step_continues_identically(steps in prop::collection::vec((0..4u32, 0..6u8, 0..900i64), 1..60), cut in 0..60usize) {
+    fn d1_book_restored_at_any_step_continues_identically(steps in prop::collection::vec((0..4u32, 0..14u8, 0..900i64), 1..60), cut in 0..60usize) {
         let (mut whole, mut again) = (AlertBook::default(), AlertBook::default());
+        // what the journal keeps: changes and acts carried out, with their tick times
+        let mut journal: Vec<(Result<AlertChange, HandlingChange>, Timestamp)> = Vec::new();
         let mut now = 1;
         for (i, (n, what, pass)) in steps.iter().enumerate() {
             now += pass;
@@ -268,20 +417,63 @@ proptest! {
                 again = AlertBook::take_over(serde_json::from_str(&text).unwrap()).unwrap();
             }
             for book in [&mut whole, &mut again] {
-                let (from, version) = book.get(id(*n)).map_or((Inactive, 0), |alert| (alert.condition, alert.version));
-                match what {
-                    0 => apply(book, *n, &[(from, Firing, now)]),
-                    1 => apply(book, *n, &[(from, Resolved, now)]),
-                    2 if from == Inactive => apply(book, *n, &[(from, Pending, now)]),
-                    3 if from == Pending => apply(book, *n, &[(from, Inactive, now)]),
-                    4 => drop(acknowledge(book, *n, version, now)),
-                    _ => drop(book.expire(at(now))),
+                book.expire(at(now));
+            }
+            let (from, version) = whole.get(id(*n)).map_or((Inactive, 0), |alert| (alert.condition, alert.version));
+            let moved = |to| Some(Ok(change(*n, from, to, now)));
+            let acted = |version, act| Some(Err(Action { alert: id(*n), version, by: "Lan".into(), note: "x".into(), at: at(now), act }));
+            let input = match what {
+                0 => moved(Firing),
+                1 => moved(Resolved),
+                2 if from == Inactive => moved(Pending),
+                3 if from == Pending => moved(Inactive),
+                4 => acted(version, Act::Acknowledge),
+                5 => acted(version, Act::Unacknowledge),
+                6 => acted(version, assign(if now % 2 == 0 { "Tổ 1" } else { "Tổ 2" })),
+                7 => acted(version, Act::Note),
+                8 => acted(version, CLOSE),
+                9 => acted(version, Act::Reopen),
+                10 => acted(version, step(now as u32 % 3, now % 2 == 0)),
+                // somebody who has not seen the last change
+                11 => acted(version.saturating_sub(1), step(now as u32 % 3, true)),
+                _ => None,
+            };
+            for book in [&mut whole, &mut again] {
+                match &input {
+                    Some(Ok(change)) => drop(book.apply_change(change, label(), at(now))),
+                    Some(Err(action)) => {
+                        let before = book.clone();
+                        let handled = book.apply_action(action, now as u64, at(now));
+                        prop_assert_eq!(handled.refused.is_some(), *book == before, "a refused act changes nothing");
+                    }
+                    None => {}
                 }
             }
             prop_assert_eq!(&whole, &again);
             // what is listed is held, what is resolved is listed
             let resolved = whole.iter().filter(|alert| alert.condition == Resolved).count();
-            prop_assert_eq!(resolved, whole.acknowledged.len() + whole.unacknowledged.len());
+            prop_assert_eq!(resolved, whole.resolved.len());
+            for alert in whole.iter() {
+                prop_assert_eq!(alert.acknowledged.is_some(), alert.handling != Handling::New);
+                prop_assert_eq!(alert.closing.is_some(), alert.handling == Handling::Closed);
+                prop_assert_eq!(alert.history.len() as u32 + alert.forgotten, alert.version);
+            }
+            journal.extend(input.map(|input| {
+                let kept = input.map_err(|action| HandlingChange { tick: now as u64, refused: None, action });
+                (kept, at(now))
+            }));
         }
+        // live is what the journal gives
+        let mut replayed = AlertBook::default();
+        for (kept, time) in &journal {
+            replayed.expire(*time);
+            match kept {
+                Ok(change) => drop(replayed.apply_change(change, label(), *time)),
+                Err(handled) => drop(replayed.apply_action(&handled.action, handled.tick, *time)),
+            }
+        }
+        replayed.expire(at(now));
+        whole.expire(at(now));
+        prop_assert_eq!(whole, replayed);
     }
 }

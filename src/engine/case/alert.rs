@@ -13,7 +13,7 @@
 //! Called by: case/book.rs.
 
 use super::{Case, CaseEvidence, Gaps, MAX_STEPS, View};
-use crate::engine::rule::alert_id;
+use crate::engine::rule::{alert_id, clause_values};
 use crate::engine::setup::Setup;
 use crate::engine::{AlertChange, ChangeReason, Condition, Key, RowState, Tick};
 use crate::pipeline::{CaseRule, Pipeline, RuleSpec};
@@ -252,9 +252,9 @@ impl Judge<'_> {
         gaps: &mut Gaps,
     ) -> Option<AlertChange> {
         let spec = &self.spec.rules[usize::from(rule)];
-        let evidence = match self.view(subject, case, at, gaps) {
-            Some(view) => CaseEvidence::of(&view),
-            None => open.evidence.clone(),
+        let (evidence, clauses) = match self.view(subject, case, at, gaps) {
+            Some(view) => (CaseEvidence::of(&view), clause_values(&spec.clauses, &view)),
+            None => (open.evidence.clone(), Vec::new()),
         };
         let raised = to == Condition::Firing;
         Some(AlertChange {
@@ -267,6 +267,7 @@ impl Judge<'_> {
             window_end: at,
             reason,
             retroactive: passed || (raised && !self.tick.live),
+            clauses,
             ..change_of(&self.spec.name, &spec.name, &spec.version, open, evidence)
         })
     }
@@ -295,5 +296,7 @@ pub(super) fn change_of(pipeline: &str, rule: &str, version: &str, open: &OpenAl
         reason: None,
         retroactive: false,
         case: Some(Box::new(evidence)),
+        clauses: Vec::new(),
+        positions: Vec::new(),
     }
 }

@@ -43,6 +43,7 @@ impl Taking<'_, '_> {
         let window = &mut part.windows[w];
         for Wanted { start, end, .. } in accepting {
             let place = window.place(spec, *start, *end);
+            window.open[place].note(self.record.offset);
             self.observe(&mut window.open[place], key, input);
         }
         true

@@ -26,7 +26,7 @@ mod tests;
 
 pub use earlier::Past;
 pub use snapshot::{GONE, Orphan, RulesSnapshot, Unreadable};
-pub use verdict::{KeyFacts, RowView, Verdict, verdicts};
+pub use verdict::{KeyFacts, RowView, Verdict, clause_values, row_clauses, verdicts};
 
 use super::{AlertChange, AlertId, Condition, Key, Row, RowState};
 use crate::pipeline::{Pipeline, RuleSpec, RuleVar};
@@ -290,8 +290,13 @@ impl Rules {
         }
         let mine = &self.pipelines[pipeline as usize];
         let spec = &mine.rules[rule as usize];
+        let declared = ctx.pipelines.get(pipeline as usize).and_then(|p| Some((p.rules.get(rule as usize)?, p.windows.get(spec.window?))));
+        let earlier = spec.window.and_then(|w| mine.earlier.get(w)?.as_ref()).map(Earlier::past);
         out.extend(moves.into_iter().map(|step| {
             let mut change = change_of(&mine.name, &spec.name, &spec.version, key, step);
+            if let Some((declared, window)) = declared {
+                change.clauses = row_clauses(declared, RowView { earlier, ..RowView::of_change(&change, window, ctx.facts) });
+            }
             let found = matches!(change.to, Condition::Pending | Condition::Firing) && change.from != Condition::NoData;
             change.retroactive |= found && !ctx.live;
             AlertChange { tick: ctx.tick, pipeline, rule, ..change }
@@ -422,6 +427,8 @@ fn change_of(pipeline: &str, rule: &str, version: &Arc<str>, key: &Arc<Key>, ste
         reason,
         retroactive: passed,
         case: None,
+        clauses: Vec::new(),
+        positions: Vec::new(),
     }
 }
 

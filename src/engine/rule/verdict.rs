@@ -1,6 +1,6 @@
 //! The verdict of a rule on a row, and the facts that expressions and titles read.
 //!
-//! Owns: the seam between rows and expressions ([`RowView`], [`verdicts`]). Refuses to know: state, time that passes, the registry's
+//! Owns: the seam between rows and expressions ([`RowView`], [`verdicts`], [`clause_values`]). Refuses to know: state, time that passes, the registry's
 //! shape (it asks [`KeyFacts`]).
 //!
 //! Invariants
@@ -11,10 +11,10 @@
 
 use super::earlier::Past;
 use crate::engine::case::CaseEvidence;
-use crate::engine::{AlertChange, FieldValue, Key, Row};
+use crate::engine::{AlertChange, ClauseValue, FieldValue, Key, Row};
 use crate::geo::AreaId;
 use crate::pipeline::expr::{Inputs, Program, Value};
-use crate::pipeline::{RuleArg, RuleSpec, RuleVar, WindowSpec};
+use crate::pipeline::{Clause, RuleArg, RuleSpec, RuleVar, WindowSpec};
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -159,4 +159,18 @@ pub fn verdicts(rule: &RuleSpec, row: RowView<'_>) -> (Verdict, Option<Verdict>)
     let inputs = RuleInputs { vars: &rule.vars, row };
     let truth = |program: &Program| Verdict::from(program.truth(&inputs));
     (truth(&rule.when), rule.until.as_ref().map(truth))
+}
+
+/// The clauses of a rule on a row.
+pub fn row_clauses(rule: &RuleSpec, row: RowView<'_>) -> Vec<ClauseValue> {
+    clause_values(&rule.clauses, &RuleInputs { vars: &rule.vars, row })
+}
+
+/// Clauses on what they read.
+pub fn clause_values(clauses: &[Clause], inputs: &impl Inputs) -> Vec<ClauseValue> {
+    let value = |clause: &Clause| {
+        let (value, limit) = clause.sides.as_ref().map_or((None, None), |(value, limit)| (value.number(inputs), limit.number(inputs)));
+        ClauseValue { text: clause.text.clone(), value, limit, truth: clause.truth.truth(inputs) }
+    };
+    clauses.iter().map(value).collect()
 }

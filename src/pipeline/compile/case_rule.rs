@@ -16,6 +16,7 @@ use super::super::spec::{AlertYaml, CaseAlertYaml};
 use super::super::yaml::Text;
 use super::super::{CaseRule, RuleSpec, RuleVar, Template, Watches};
 use super::case::{CaseDraft, Stands};
+use super::clause::clauses;
 use super::{AREA_VARS, Compiler, NO_CALENDAR, Version};
 use crate::time::Span;
 use crate::time::working::Length;
@@ -37,6 +38,8 @@ impl Compiler<'_> {
                 super::super::expr::compile_ast(&always, &shown, &mut draft.scope(self.schemas, self.wanted, Stands::Alert)).ok()
             }
         };
+        let mut scope = draft.scope(self.schemas, self.wanted, Stands::Alert);
+        let clauses = yaml.when.as_ref().map(|t| clauses(&t.value, &mut scope)).unwrap_or_default();
         let title = Template {
             vi: yaml.vi.as_ref().map(|t| self.case_template(t, draft)).unwrap_or_default(),
             en: yaml.en.as_ref().map(|t| self.case_template(t, draft)).unwrap_or_default(),
@@ -53,6 +56,7 @@ impl Compiler<'_> {
             watches: Watches::Case(CaseRule { case, state, hold: on.hold }),
             when,
             until: None,
+            clauses,
             vars: Vec::new(),
             hold: Span::ZERO,
             early: false,

@@ -17,6 +17,7 @@ use super::super::yaml::Text;
 use super::super::{RuleLimit, RuleSpec, RuleVar, Template, TemplatePart, Watches, WindowSpec};
 use super::ask::{ASKING, ask};
 use super::case::CaseDraft;
+use super::clause::clauses;
 use super::previous::previous;
 use super::window::is_aggregate;
 use super::{AREA_VARS, Compiler, Known, Version};
@@ -187,18 +188,16 @@ impl Compiler<'_> {
             .until
             .as_ref()
             .and_then(|t| self.rule_condition(t, &mut RuleScope { window, broken: &broken, known, vars: &mut vars }, &mut limits, true));
-        let title = Template {
-            vi: yaml
-                .vi
-                .as_ref()
-                .map(|t| self.template(t, &RuleScope { window, broken: &broken, known, vars: &mut Vec::new() }))
-                .unwrap_or_default(),
-            en: yaml
-                .en
-                .as_ref()
-                .map(|t| self.template(t, &RuleScope { window, broken: &broken, known, vars: &mut Vec::new() }))
-                .unwrap_or_default(),
+        let clauses = yaml
+            .when
+            .as_ref()
+            .map(|t| clauses(&t.value, &mut RuleScope { window, broken: &broken, known, vars: &mut vars }))
+            .unwrap_or_default();
+        let mut side = |text: &Option<Text>| {
+            let text = text.as_ref()?;
+            Some(self.template(text, &RuleScope { window, broken: &broken, known, vars: &mut Vec::new() }))
         };
+        let title = Template { vi: side(&yaml.vi).unwrap_or_default(), en: side(&yaml.en).unwrap_or_default() };
         let (name, when, severity) = (name?, when?, yaml.severity?);
         let mut version = Version::of("rule");
         version.add("name", &name).add("window", &window.version).add("when", when.canonical());
@@ -216,6 +215,7 @@ impl Compiler<'_> {
             watches: Watches::Rows(index),
             when,
             until,
+            clauses,
             vars,
             hold: yaml.hold,
             early: yaml.early,

@@ -15,6 +15,7 @@ pub mod caller;
 pub mod cases;
 pub mod events;
 pub mod headers;
+pub mod history;
 pub mod indicators;
 pub mod pipelines;
 pub mod probe;
@@ -73,8 +74,10 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/pipelines", get(pipelines::pipelines))
         .route("/pipelines/{name}/explain", get(pipelines::explain))
         .route("/alerts", get(alert_list::alerts))
+        .route("/alerts/history", get(history::history))
+        .route("/alerts/act", post(act::act_on_many))
         .route("/alerts/{id}", get(read::alert))
-        .route("/alerts/{id}/acknowledge", post(act::acknowledge))
+        .route("/alerts/{id}/act", post(act::act))
         .route("/events", post(events::post))
         .route("/rejected", get(refused::rejected))
         .route("/rejected/{number}", get(refused::one))

@@ -10,6 +10,7 @@
 
 use super::App;
 use super::caller::Caller;
+use super::history;
 use super::problem::Refusal;
 use crate::engine::AlertId;
 use crate::server::hub::HubGone;
@@ -116,21 +117,36 @@ pub async fn alert_in_scope(app: &App, scope: &Scope, id: AlertId) -> Result<Opt
     Ok(app.parts.hub.alert(id.to_string()).await?.filter(|alert| scope.sees_alert(alert)))
 }
 
+/// The same, of an alert that has left the picture too.
+pub async fn known_in_scope(app: &App, scope: &Scope, id: AlertId) -> Result<Option<Arc<AlertView>>, Refusal> {
+    if let Some(alert) = alert_in_scope(app, scope, id).await? {
+        return Ok(Some(alert));
+    }
+    let known = history::detail(app, id).await?.map(|detail| Arc::new(detail.alert));
+    Ok(known.filter(|alert| scope.sees_alert(alert)))
+}
+
 pub async fn alert(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Json<AlertDetail>, Refusal> {
     let caller = caller.reader()?;
     let id = alert_id(&id)?;
     let current = alert_in_scope(&app, &caller.scope, id).await?;
-    let known = app.parts.history.detail(id).await?.filter(|detail| caller.scope.sees_alert(&detail.alert));
-    match (known, current) {
+    let known = history::detail(&app, id).await?.filter(|detail| caller.scope.sees_alert(&detail.alert));
+    let mut detail = match (known, current) {
         (Some(mut detail), Some(current)) => {
             // The picture may be a tick ahead of the journal's reader, or behind it.
             if current.version > detail.alert.version {
                 detail.alert = AlertView::clone(&current);
             }
-            Ok(Json(detail))
+            detail
         }
-        (Some(detail), None) => Ok(Json(detail)),
-        (None, Some(current)) => Ok(Json(AlertDetail { alert: AlertView::clone(&current), history: Vec::new() })),
-        (None, None) => Err(Refusal::NotFound(format!("alert {id}"))),
-    }
+        (Some(detail), None) => detail,
+        (None, Some(current)) => {
+            AlertDetail { alert: AlertView::clone(&current), history: Vec::new(), procedure: None, positions: Vec::new() }
+        }
+        (None, None) => return Err(Refusal::NotFound(format!("alert {id}"))),
+    };
+    let catalog = app.parts.province.catalog();
+    let rule = catalog.rules.iter().find(|rule| rule.pipeline == detail.alert.pipeline && rule.rule == detail.alert.rule);
+    detail.procedure = rule.and_then(|rule| rule.sop.clone());
+    Ok(Json(detail))
 }

@@ -34,6 +34,11 @@ pub fn alert(number: u32, version: u32, sector: &str, area_code: &str) -> AlertV
         reason: None,
         retroactive: false,
         acknowledged: None,
+        assigned: None,
+        closed: None,
+        steps: vec![],
+        notes: 0,
+        acted: None,
         stands_for: None,
         evidence: Evidence {
             measurement: format!("{sector}_loop"),
@@ -48,9 +53,14 @@ pub fn alert(number: u32, version: u32, sector: &str, area_code: &str) -> AlertV
             rule_version: "0123456789ab".into(),
             heard: None,
             expected: None,
+            clauses: vec![],
             case: None,
         },
     }
+}
+
+pub fn detail(alert: AlertView) -> AlertDetail {
+    AlertDetail { alert, history: vec![], procedure: None, positions: vec![] }
 }
 
 pub fn figure(measurement: &str, sector: &str, area_code: &str, source: &str, start: i64, value: f64) -> FigureInput {

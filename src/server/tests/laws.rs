@@ -3,6 +3,7 @@
 use super::fixtures::*;
 use super::province::{Tree, World, get, measurement};
 use crate::server::board::{BoardLimits, BoardTick, FigureInput, leaves_at};
+use crate::server::history::KeptAlerts;
 use crate::server::hub::fanout::{Fanout, First, Joined};
 use crate::server::hub::{Frames, HubLimits};
 use crate::server::scope::{Scope, ScopeTree};
@@ -138,6 +139,7 @@ impl Past {
         let version = self.alerts.get(&id(number)).map_or(1, |held| held.version + 1);
         let mut alert = alert(number, version, SECTORS[number as usize % 3], &area);
         alert.changed = self.time;
+        alert.since = 1_000 + i64::from(number % 4);
         (alert.condition, alert.handling) = match kind {
             0 => (Condition::Resolved, Handling::Acknowledged),
             1 => (Condition::Inactive, Handling::New),
@@ -315,6 +317,7 @@ async fn check_rest(plan: &Plan) {
         let (status, _) = get(&router, &format!("/api/v1/alerts/{alert}"), &token).await;
         assert_eq!(status == StatusCode::OK, standing.contains_key(alert), "{alert}: {status}");
     }
+    check_history(plan, &world, &router, &token, &been).await;
     for figure in been.figures.values() {
         let (area, source) = (&figure.key["area"], &figure.key["source"]);
         let path =
@@ -334,4 +337,37 @@ async fn check_rest(plan: &Plan) {
     let any_sector = Plan { sectors: BTreeSet::new(), ..plan.clone() };
     let seen: Vec<String> = (1..=plan.parents.len()).map(code).filter(|code| any_sector.sees("traffic", Some(code))).collect();
     assert_eq!(drawn, seen.iter().map(String::as_str).collect());
+}
+
+/// All alerts there were: in pages, whole, and one by one after they left the picture.
+async fn check_history(plan: &Plan, world: &World, router: &axum::Router, token: &str, been: &Past) {
+    let details: Vec<AlertDetail> = been.alerts.values().cloned().map(detail).collect();
+    KeptAlerts::open(world.folder.path()).unwrap().keep(Some(been.number), &details).unwrap();
+    let lasts = |alert: &&AlertView| alert.condition != Condition::Inactive;
+    let mut seen: Vec<AlertView> = been.alerts.values().filter(lasts).filter(|alert| plan.sees_alert(alert)).cloned().collect();
+    seen.sort_by(|a, b| b.since.cmp(&a.since).then_with(|| a.id.cmp(&b.id)));
+    for limit in [2, 100] {
+        let (mut listed, mut after) = (Vec::new(), String::new());
+        loop {
+            let (status, body) = get(router, &format!("/api/v1/alerts/history?limit={limit}{after}"), token).await;
+            assert_eq!(status, StatusCode::OK, "{body}");
+            let page: AlertsPage = serde_json::from_str(&body).unwrap();
+            assert_eq!(page.total, after.is_empty().then_some(seen.len() as u64), "counts are of the scope");
+            listed.extend(page.alerts.iter().map(|alert| AlertView::clone(alert)));
+            let Some(next) = page.next else { break };
+            after = format!("&after={next}");
+        }
+        assert_eq!(listed, seen);
+    }
+    for alert in been.alerts.values() {
+        let (status, _) = get(router, &format!("/api/v1/alerts/{}", alert.id), token).await;
+        assert_eq!(status == StatusCode::OK, seen.iter().any(|seen| seen.id == alert.id), "{}: {status}", alert.id);
+    }
+    for asked in plan.parents.iter().copied().chain(0..2) {
+        let (_, body) = get(router, &format!("/api/v1/alerts/history?limit=500&area={}", code(asked)), token).await;
+        let page: AlertsPage = serde_json::from_str(&body).unwrap();
+        let below = Plan { areas: vec![asked], sectors: BTreeSet::new(), ..plan.clone() };
+        let of_area: Vec<&AlertView> = seen.iter().filter(|alert| below.sees_alert(alert)).collect();
+        assert_eq!(page.alerts.iter().map(|alert| &**alert).collect::<Vec<_>>(), of_area);
+    }
 }

@@ -4,6 +4,7 @@ use crate::definitions::Definitions;
 use crate::server::auth::tokens::{NewToken, create};
 use crate::server::auth::{Access, WallClock};
 use crate::server::cases::CaseShelf;
+use crate::server::history::AlertRecords;
 use crate::server::hub::{Hub, HubLimits};
 use crate::server::pipelines::PipelineShelf;
 use crate::server::scope::ScopeTree;
@@ -245,6 +246,7 @@ impl World {
             trends: self.store.clone(),
             rows: self.store.clone(),
             history: self.store.clone(),
+            records: AlertRecords::new(self.folder.path()),
             cases: self.cases.clone(),
             sources: self.store.clone(),
             pipelines: self.pipelines.clone(),

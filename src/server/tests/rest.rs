@@ -193,8 +193,7 @@ async fn alerts_are_listed_newest_first_and_shown_with_their_history() {
     let router = router(parts);
     let mut old = alert(1, 3, "traffic", "ward");
     (old.since, old.condition, old.resolved) = (500, Condition::Resolved, Some(900));
-    let detail = AlertDetail { alert: AlertView { version: 2, ..old.clone() }, history: vec![] };
-    world.store.details.lock().unwrap().insert(id(1), detail);
+    world.store.details.lock().unwrap().insert(id(1), detail(AlertView { version: 2, ..old.clone() }));
     hub.publish(Arc::new(tick(1, vec![], vec![old, alert(2, 1, "water", "village")]))).await.unwrap();
     let ids = |body: &str| serde_json::from_str::<Vec<AlertView>>(body).unwrap().into_iter().map(|alert| alert.id).collect::<Vec<_>>();
     assert_eq!(ids(&get(&router, "/api/v1/alerts", "").await.1), [id(2), id(1)]);
@@ -217,8 +216,7 @@ async fn an_alert_that_only_the_journal_knows_is_shown_within_its_scope() {
         (3, "water", "ward", StatusCode::NOT_FOUND),
         (4, "traffic", "outside", StatusCode::NOT_FOUND),
     ] {
-        let detail = AlertDetail { alert: alert(number, 1, sector, area), history: vec![] };
-        world.store.details.lock().unwrap().insert(id(number), detail);
+        world.store.details.lock().unwrap().insert(id(number), detail(alert(number, 1, sector, area)));
         assert_eq!(get(&router, &format!("/api/v1/alerts/{}", id(number)), &town).await.0, status, "{number}");
     }
 }
@@ -265,13 +263,22 @@ async fn sources_come_in_pages_within_scope() {
     assert_eq!(get(&router, "/api/v1/sources?areas=x", &admin).await.0, StatusCode::BAD_REQUEST);
 }
 
-fn acknowledge(number: u32, token: &str, body: &str) -> Request<Body> {
+fn act(path: &str, token: &str, body: &str) -> Request<Body> {
     let mut pairs = vec![("content-type", "application/json")];
     let bearer = format!("Bearer {token}");
     if !token.is_empty() {
         pairs.push(("authorization", &bearer));
     }
-    post(&format!("/api/v1/alerts/{}/acknowledge", id(number)), &pairs, body.to_owned())
+    post(path, &pairs, body.to_owned())
+}
+
+fn acknowledge(number: u32, token: &str, body: &str) -> Request<Body> {
+    let body = body.replacen('{', r#"{"act": {"kind": "acknowledge"}, "#, 1).replace(", }", "}");
+    act(&format!("/api/v1/alerts/{}/act", id(number)), token, &body)
+}
+
+fn done(alert: AlertView) -> ActionAnswer {
+    ActionAnswer::Handled(vec![Handled::Done(Arc::new(alert))])
 }
 
 #[tokio::test]
@@ -285,10 +292,12 @@ async fn an_action_is_answered_only_when_the_driver_says_that_its_tick_is_durabl
     let after = AlertView { version: 5, handling: Handling::Acknowledged, ..alert(1, 5, "traffic", "ward") };
     let now = AlertView { version: 7, ..after.clone() };
     let failed = ActionAnswer::Failed("disk full".into());
+    let reason = Text { vi: "Lan đã xác nhận lúc 14:02.".into(), en: "Lan acknowledged it at 14:02.".into() };
+    let conflict = ActConflict { alert: now, reason };
     for (answer, status, version) in [
-        (Some(ActionAnswer::Done(Arc::new(after))), StatusCode::OK, Some(5)),
-        (Some(ActionAnswer::Stale(Arc::new(now))), StatusCode::CONFLICT, Some(7)),
-        (Some(ActionAnswer::Unknown), StatusCode::NOT_FOUND, None),
+        (Some(done(after)), StatusCode::OK, Some(5)),
+        (Some(ActionAnswer::Handled(vec![Handled::Refused(Arc::new(conflict.clone()))])), StatusCode::CONFLICT, Some(7)),
+        (Some(ActionAnswer::Handled(vec![Handled::Unknown])), StatusCode::NOT_FOUND, None),
         (Some(failed), StatusCode::SERVICE_UNAVAILABLE, None),
         (None, StatusCode::SERVICE_UNAVAILABLE, None),
     ] {
@@ -299,15 +308,18 @@ async fn an_action_is_answered_only_when_the_driver_says_that_its_tick_is_durabl
             }
         });
         let request = world.actions.recv().await.unwrap();
-        assert_eq!((request.version, request.by.as_str(), request.note.as_str()), (4, "duty desk", "on it"));
-        assert_eq!(request.alert.to_string(), id(1));
+        assert_eq!((request.act, request.by.as_str(), request.note.as_str()), (crate::engine::Act::Acknowledge, "duty desk", "on it"));
+        assert_eq!(request.alerts.iter().map(|(id, version)| (id.to_string(), *version)).collect::<Vec<_>>(), [(id(1), 4)]);
         assert!(!asked.is_finished(), "no answer before the tick is durable");
         if let Some(answer) = answer {
             request.answer.send(answer).unwrap();
         }
         let (got, body) = asked.await.unwrap();
         assert_eq!(got, status, "{body}");
-        assert_eq!(serde_json::from_str::<AlertView>(&body).ok().map(|alert| alert.version), version);
+        let refused = serde_json::from_str::<ActConflict>(&body).ok();
+        assert_eq!(refused.is_some(), status == StatusCode::CONFLICT);
+        let told = serde_json::from_str::<AlertView>(&body).ok().or(refused.map(|refused| refused.alert));
+        assert_eq!(told.map(|alert| alert.version), version);
     }
 }
 
@@ -340,8 +352,82 @@ async fn with_open_access_an_action_carries_the_persons_name() {
     let asked = tokio::spawn(async move { send(&router, acknowledge(1, "", r#"{"version": 1, "name": "Lan"}"#)).await.status() });
     let request = world.actions.recv().await.unwrap();
     assert_eq!((request.by.as_str(), request.note.as_str()), ("Lan", ""));
-    request.answer.send(ActionAnswer::Done(Arc::new(alert(1, 2, "traffic", "ward")))).unwrap();
+    request.answer.send(done(alert(1, 2, "traffic", "ward"))).unwrap();
     assert_eq!(asked.await.unwrap(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_act_that_cannot_be_meant_is_refused_before_it_reaches_the_driver() {
+    let mut world = World::new();
+    let token = world.token("duty desk", Role::Operator, &[], &[]);
+    let parts = world.parts();
+    let hub = parts.hub.clone();
+    let router = router(parts);
+    hub.publish(Arc::new(tick(1, vec![], vec![alert(1, 1, "traffic", "ward")]))).await.unwrap();
+    let path = format!("/api/v1/alerts/{}/act", id(1));
+    for what in [
+        r#"{"kind": "note"}"#,
+        r#"{"kind": "assign", "to": " "}"#,
+        r#"{"kind": "assign"}"#,
+        r#"{"kind": "step", "step": 200, "done": true}"#,
+        r#"{"kind": "close"}"#,
+        r#"{"kind": "close", "verdict": "unclear"}"#,
+        r#"{"kind": "delete"}"#,
+    ] {
+        let request = act(&path, &token, &format!(r#"{{"version": 1, "name": null, "note": " ", "act": {what}}}"#));
+        assert_eq!(send(&router, request).await.status(), StatusCode::BAD_REQUEST, "{what}");
+    }
+    let long = "x".repeat(2_001);
+    let request = act(&path, &token, &format!(r#"{{"version": 1, "name": null, "note": "{long}", "act": {{"kind": "note"}}}}"#));
+    assert_eq!(send(&router, request).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(world.actions.try_recv().is_err(), "nothing reached the driver");
+}
+
+#[tokio::test]
+async fn one_act_on_many_alerts_reaches_the_driver_as_one_and_stays_in_scope() {
+    let mut world = World::new();
+    let token = world.token("ward desk", Role::Local, &["ward"], &[]);
+    let parts = world.parts();
+    let hub = parts.hub.clone();
+    let router = router(parts);
+    let places = [(1, "ward"), (2, "village"), (3, "ward"), (4, "ward")];
+    let alerts = places.map(|(number, area)| alert(number, 1, "traffic", area));
+    hub.publish(Arc::new(tick(1, vec![], alerts.to_vec()))).await.unwrap();
+    // one that has left the picture
+    world.store.details.lock().unwrap().insert(id(5), detail(alert(5, 9, "traffic", "ward")));
+    let many = |alerts: &[(u32, u32)]| {
+        let alerts: Vec<_> = alerts.iter().map(|(number, version)| serde_json::json!({"id": id(*number), "version": version})).collect();
+        let body = serde_json::json!({"name": null, "note": "", "act": {"kind": "assign", "to": "Tổ 1"}, "alerts": alerts});
+        act("/api/v1/alerts/act", &token, &body.to_string())
+    };
+    assert_eq!(send(&router, many(&[])).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(send(&router, many(&vec![(1, 1); 201])).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(send(&router, many(&[(1, 1), (1, 1)])).await.status(), StatusCode::BAD_REQUEST);
+    let (status, body) = text(send(&router, many(&[(2, 1), (9, 1)])).await).await;
+    let answer: BulkAnswer = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, answer.unknown), (StatusCode::OK, vec![id(2), id(9)]));
+    assert!(world.actions.try_recv().is_err(), "nothing to hand over");
+    let asked = tokio::spawn({
+        let (router, request) = (router.clone(), many(&[(1, 1), (2, 1), (3, 7), (4, 1), (5, 9)]));
+        async move { text(send(&router, request).await).await }
+    });
+    let request = world.actions.recv().await.unwrap();
+    let handed: Vec<_> = request.alerts.iter().map(|(id, version)| (id.to_string(), *version)).collect();
+    assert_eq!(handed, [(id(1), 1), (id(3), 7), (id(4), 1), (id(5), 9)]);
+    assert_eq!(request.act, crate::engine::Act::Assign { to: "Tổ 1".into() });
+    let conflict = ActConflict { alert: alert(3, 8, "traffic", "ward"), reason: Text::default() };
+    let handled = vec![
+        Handled::Done(Arc::new(alert(1, 2, "traffic", "ward"))),
+        Handled::Refused(Arc::new(conflict.clone())),
+        // it moved meanwhile
+        Handled::Done(Arc::new(alert(4, 2, "traffic", "village"))),
+        Handled::Unknown,
+    ];
+    request.answer.send(ActionAnswer::Handled(handled)).unwrap();
+    let (status, body) = asked.await.unwrap();
+    let answer: BulkAnswer = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, answer.conflicts, answer.unknown), (StatusCode::OK, vec![conflict], vec![id(2), id(4), id(5)]));
+    assert_eq!(answer.done.iter().map(|alert| (alert.id.clone(), alert.version)).collect::<Vec<_>>(), [(id(1), 2)]);
 }
 
 #[tokio::test]

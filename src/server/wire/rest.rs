@@ -6,7 +6,7 @@
 //!
 //! Called by: api, through `wire`.
 
-use super::{AlertView, AreaRef, RowState, Severity, Text};
+use super::{AlertView, AreaRef, RowState, Severity, Text, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
@@ -105,33 +105,55 @@ pub struct TrendPoint {
     pub revision: u32,
 }
 
-/// `POST /api/v1/alerts/{id}/acknowledge`. 200 with the alert once the act is durable; 409 with the alert as it is now if `version` is old.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-pub struct AcknowledgeRequest {
-    pub version: u32,
-    /// Name of the person, used where the access is open (no token); else the token's name.
-    pub name: Option<String>,
-    #[serde(default)]
-    pub note: String,
-}
-
 /// `GET /api/v1/alerts/{id}`: the alert and how it came to be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct AlertDetail {
     pub alert: AlertView,
+    /// The last 64 entries, oldest first.
     pub history: Vec<HistoryEntry>,
+    /// Its procedure as it is today, Markdown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub procedure: Option<String>,
+    /// Where the events of the deciding row lie, as far as it is known.
+    #[serde(default)]
+    pub positions: Vec<EventPositions>,
+}
+
+/// Offsets [from, to) of a partition: the row's events lie there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct EventPositions {
+    pub topic: String,
+    pub partition: i32,
+    #[ts(type = "number")]
+    pub from: u64,
+    #[ts(type = "number")]
+    pub to: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct HistoryEntry {
     #[ts(type = "number")]
     pub at: i64,
-    /// "inactive", "pending", "firing", "no_data", "resolved", "acknowledged".
+    /// "inactive", "pending", "firing", "no_data", "resolved"; "acknowledged", "unacknowledged", "assigned", "noted", "closed", "reopened",
+    /// "step_done", "step_undone".
     pub what: String,
     pub by: Option<String>,
     pub note: Option<String>,
     pub reason: Option<String>,
     pub values: BTreeMap<String, f64>,
+    /// Of "assigned".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub to: Option<String>,
+    /// Of "closed".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub verdict: Option<Verdict>,
+    /// Of "step_done" and "step_undone".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub step: Option<u32>,
 }
 
 /// `GET /api/v1/sources`: who sends, as of now.

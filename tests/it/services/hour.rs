@@ -126,7 +126,8 @@ fn feed_again(site: &Site) -> Vec<u8> {
     let telemetry = Telemetry::default();
     let mut rejected = ioc::store::rejected::RejectedStore::open(&site.folder().join("empty")).expect("refused records have a file");
     let mut late = ioc::store::late::LateStore::open(&site.folder().join("empty")).expect("late records have a file");
-    let mut refill = Refill { spool: &spool, telemetry: &telemetry, rejected: &mut rejected, late: &mut late };
+    let mut kept = ioc::server::history::KeptAlerts::open(&site.folder().join("empty")).expect("alerts have a file");
+    let mut refill = Refill { spool: &spool, telemetry: &telemetry, rejected: &mut rejected, late: &mut late, kept: &mut kept };
     let next = recover::feed(&mut start, &reading, &mut reader, &mut refill, &mut |_| ()).expect("all ticks are fed again");
     assert_eq!(Some(next), journal.last_tick().map(|last| last + 1));
     assert!(telemetry.render().contains("\nioc_diverged_ticks_total 0\n"), "alert changes are those of the journal");

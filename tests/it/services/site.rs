@@ -160,8 +160,8 @@ pub async fn alerts(app: &App) -> Vec<AlertView> {
 /// The status of the answer, and how long it took.
 pub async fn acknowledge(app: &App, alert: &AlertView) -> (u16, Duration) {
     let began = std::time::Instant::now();
-    let url = format!("http://{}/api/v1/alerts/{}/acknowledge", app.address, alert.id);
-    let body = serde_json::json!({"version": alert.version, "name": "Trực ban", "note": "seen"});
+    let url = format!("http://{}/api/v1/alerts/{}/act", app.address, alert.id);
+    let body = serde_json::json!({"version": alert.version, "name": "Trực ban", "note": "seen", "act": {"kind": "acknowledge"}});
     let answer = reqwest::Client::new().post(url).json(&body).send().await.expect("an answer");
     (answer.status().as_u16(), began.elapsed())
 }

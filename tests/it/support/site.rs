@@ -9,6 +9,7 @@ use ioc::checkpoint::{CheckpointThread, Checkpoints};
 use ioc::definitions::Definitions;
 use ioc::disk::{Disk, copy_as_killed};
 use ioc::driver::gate::{AlertShelf, Batch, Checkpoint, Gate, Keeping, Outgoing, QUEUE, Step};
+use ioc::driver::records::catch_up;
 use ioc::driver::recover::{self, Refill};
 use ioc::driver::{CheckpointClock, Clock, Driver, new_cutter};
 use ioc::engine::setup::MAX_BEHIND;
@@ -17,6 +18,7 @@ use ioc::ingest::log::{Log, NewRecord};
 use ioc::ingest::reader::{Kind, Reader};
 use ioc::journal::{Journal, JournalReader};
 use ioc::server::ActionRequest;
+use ioc::server::history::KeptAlerts;
 use ioc::server::hub::{Hub, HubLimits};
 use ioc::server::views::Views;
 use ioc::settings::ClockKind;
@@ -218,15 +220,19 @@ impl Site {
         let mut reader = Reader::new(kind, &start.names).map_err(dead)?;
         let telemetry = Arc::new(Telemetry::default());
         let mut late = LateStore::open(&data).map_err(dead)?;
-        let mut refill = Refill { spool: &spool, rejected: &mut rejected, late: &mut late, telemetry: &telemetry };
+        let mut records = KeptAlerts::open(&data).map_err(dead)?;
+        catch_up(&mut records, &reading, start.next, (&setup, &start.names)).map_err(dead)?;
+        let mut refill = Refill { spool: &spool, rejected: &mut rejected, late: &mut late, kept: &mut records, telemetry: &telemetry };
         let mut next = recover::feed(&mut start, &reading, &mut reader, &mut refill, &mut |_| {}).map_err(dead)?;
         let version = self.definitions.version();
         let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
         let mut notes = Vec::new();
         if configuration.is_some() && !start.definitions.is_empty() {
-            next = recover::retire(&mut start, next, &setup, &mut journal, &spool, &mut notes).map_err(dead)?;
+            next = recover::retire(&mut start, next, &setup, &mut journal, (&spool, &mut records), &mut notes).map_err(dead)?;
         }
         start.lane.setup = setup.clone();
+        let views = Arc::new(Views::new(setup.clone()));
+        views.name_partitions(&start.names);
         let store = Store::Embedded(Embedded::open(&data.join("store")).map_err(dead)?);
         let hub = self.runtime.block_on(async { Hub::start(HubLimits::default(), "test".into()) });
         let gate = Gate {
@@ -234,10 +240,11 @@ impl Site {
             spool: spool.clone(),
             rejected,
             late,
+            records,
             redriven: tokio::sync::watch::channel(0).0,
             keeping: Keeping { checkpoints: checkpoints.clone(), log: Span::days(7), last: Some(Instant::now()) },
             checkpoints: CheckpointThread::start(checkpoints).map_err(dead)?,
-            views: Arc::new(Views::new(setup.clone())),
+            views,
             hub,
             runtime: self.runtime.handle().clone(),
             alerts: Arc::new(AlertShelf::default()),
@@ -281,6 +288,13 @@ impl Site {
         drop(life);
         for disk in [&self.spool_disk, &self.checkpoint_disk] {
             disk.crash(|_, unsynced| rng.below(unsynced as u64 + 1) as usize);
+        }
+    }
+
+    /// The history of alerts is lost: the journal has it all.
+    pub fn lose_records(&self) {
+        for tail in ["", "-wal"] {
+            let _ = std::fs::remove_file(self.data().join(format!("alerts.sqlite{tail}")));
         }
     }
 
