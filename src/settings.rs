@@ -131,6 +131,8 @@ pub struct Settings {
     pub spool_mb: u64,
     /// Largest body of one event over HTTP, in kilobytes; a batch may have eight times as much.
     pub body_kb: usize,
+    /// Open pages at once; one more is told to come back.
+    pub clients: usize,
     /// Origins besides the server's own that may open the websocket.
     pub origins: Vec<String>,
 }
@@ -152,6 +154,7 @@ impl Default for Settings {
             log_days: 7,
             spool_mb: 1024,
             body_kb: 1024,
+            clients: 10_000,
             origins: Vec::new(),
         }
     }
@@ -194,6 +197,7 @@ pub const KEYS: &[KeyDoc] = &[
     key("log_days", "IOC_LOG_DAYS", "7", "Days the embedded log is kept."),
     key("spool_mb", "IOC_SPOOL_MB", "1024", "Bound of the spool; what does not fit is listed as owed."),
     key("body_kb", "IOC_BODY_KB", "1024", "Largest HTTP body of one event; a batch may have eight times as much."),
+    key("clients", "IOC_CLIENTS", "10000", "Open pages at once; each takes a file descriptor (`ulimit -n`)."),
     key("origins", "", "[]", "Origins besides the server's own that may open the websocket."),
 ];
 
@@ -278,6 +282,9 @@ impl Settings {
         }
         if let Some(v) = env("IOC_BODY_KB") {
             self.body_kb = parse("IOC_BODY_KB", v, "a whole number of kilobytes is needed")?;
+        }
+        if let Some(v) = env("IOC_CLIENTS") {
+            self.clients = parse("IOC_CLIENTS", v, "a whole number of open pages is needed")?;
         }
         Ok(())
     }

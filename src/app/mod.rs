@@ -272,6 +272,7 @@ fn server_parts(
             origins: settings.origins.clone(),
             event_limit: settings.body_kb * kilobyte,
             batch_limit: settings.body_kb * kilobyte * 8,
+            clients: settings.clients,
             ..ServerSettings::default()
         },
         access: Arc::new(access),

@@ -28,6 +28,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 /// The largest message a client may send.
 pub const MESSAGE_LIMIT: usize = 4096;
+/// A client says a hello and answers pings.
+const READ_BUFFER: usize = 1024;
 /// A frame that the client does not take within this time is the last.
 const SENDING: Duration = Duration::from_secs(30);
 /// So long the goodbye may take.
@@ -43,6 +45,8 @@ pub async fn live(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade)
     let full = || Refusal::Busy { seconds: 10, detail: format!("{} clients are connected", app.parts.settings.clients) };
     let place = app.client_room.clone().try_acquire_owned().map_err(|_| full())?;
     let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT);
+    // the library's own 128 kB for each client are meant for clients that talk
+    let upgrade = upgrade.read_buffer_size(READ_BUFFER).write_buffer_size(0);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let (sink, stream) = socket.split();
         Line { sink, stream }.run(&app, &caller).await;
