@@ -175,7 +175,11 @@ export type RowState = "provisional" | "final" | "incomplete" | "withdrawn";
 /**
  * The newest row of one measurement and key.
  */
-export type FigureView = { measurement: string, key: { [key in string]: string }, area: AreaRef | null, start: number, end: number, revision: number, state: RowState, values: { [key in string]: number }, heard: number | null, expected: number | null, };
+export type FigureView = { measurement: string, key: { [key in string]: string }, area: AreaRef | null, start: number, end: number, revision: number, state: RowState, values: { [key in string]: number }, heard: number | null, expected: number | null, 
+/**
+ * A sketch stands behind a field: within the error that R5 allows.
+ */
+approx?: boolean, };
 
 /**
  * Whether the figures can be trusted, as counts of the reader's scope.
@@ -230,9 +234,24 @@ export type Catalog = { place: Text,
  */
 time_zone: string, sectors: Array<SectorView>, measurements: Array<MeasurementView>, rules: Array<RuleView>, 
 /**
+ * The areas in force, deepest level, without their shapes.
+ */
+areas: Array<AreaName>, 
+/**
+ * Groups in force: a former district as its communes.
+ */
+groups: Array<GroupView>, 
+/**
  * What a demo shows, in the order of time; empty otherwise.
  */
 demo: Array<DemoStep>, };
+
+export type AreaName = { code: string, name: string, level: string, };
+
+/**
+ * Areas under one code and name. Of its members those in the reader's scope.
+ */
+export type GroupView = { code: string, name: Text, level: string, members: Array<string>, };
 
 /**
  * Something that happens in a demo.
@@ -440,6 +459,10 @@ name: Text, registered: boolean, kind: string | null,
  * Event types that it sends, by the registry.
  */
 types: Array<string>, area: AreaRef | null, sector: string | null, 
+/**
+ * Where it stands, if the registry says so: [lon, lat].
+ */
+position: [number, number] | null, 
 /**
  * Time between two of its events when all is well.
  */

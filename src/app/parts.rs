@@ -11,6 +11,7 @@ use super::Doors;
 use crate::driver::gate::AlertShelf;
 use crate::engine::AlertId;
 use crate::engine::setup::Setup;
+use crate::geo::{AreaIndex, Group};
 use crate::ingest::kafka::{Clock as KafkaClock, DoorError as KafkaDoorError, KafkaSettings, TopicSettings};
 use crate::ingest::log::NewRecord;
 use crate::server::scope::ScopeTree;
@@ -60,9 +61,26 @@ impl Land {
                 geometry: f["geometry"].to_string().into(),
             })
         };
-        let areas = drawn["features"].as_array().into_iter().flatten().filter_map(shape).collect();
+        let areas: Vec<AreaShape> = drawn["features"].as_array().into_iter().flatten().filter_map(shape).collect();
+        let name = |a: &AreaShape| wire::AreaName { code: a.code.clone(), name: a.name.clone(), level: a.level.clone() };
+        let catalog = Catalog { areas: areas.iter().map(name).collect(), groups: groups(index, at), ..catalog };
         Ok(Land { setup: setup.clone(), catalog: Arc::new(catalog), areas: Arc::new(areas), above, at })
     }
+}
+
+/// The groups in force, with those of their members that are.
+fn groups(index: &AreaIndex, at: Timestamp) -> Vec<wire::GroupView> {
+    let view = |group: &Group| {
+        let area = index.area(group.id);
+        let members = group.members.iter().map(|id| index.area(*id)).filter(|member| member.in_force(at));
+        wire::GroupView {
+            code: area.code.clone(),
+            name: wire::Text { vi: area.name.clone(), en: group.name_en.clone().unwrap_or_else(|| area.name.clone()) },
+            level: area.level.clone(),
+            members: members.map(|member| member.code.clone()).collect(),
+        }
+    };
+    index.groups().iter().filter(|group| index.area(group.id).in_force(at)).map(view).collect()
 }
 
 impl ScopeTree for Land {

@@ -73,6 +73,7 @@ impl Views {
             values: values(&row.values, spec),
             heard: row.heard,
             expected: row.expected,
+            approx: row.approx.then_some(true),
         };
         FigureInput { sector: self.sectors[row.pipeline as usize].clone(), view: Arc::new(view) }
     }
@@ -279,6 +280,7 @@ fn source(setup: &Setup, id: &str, at: Timestamp, figures: &SourceFigures) -> So
         types: known.map_or_else(Vec::new, |s| s.types.clone()),
         area: area.map(|a| AreaRef { code: a.code.clone(), name: a.name.clone() }),
         sector,
+        position: known.and_then(|s| s.position).map(|(lon, lat)| [lon, lat]),
         cadence_ms: cadence.map(Span::millis),
         last_heard: figures.last_heard.map(Timestamp::millis),
         silent: cadence.is_some_and(|c| figures.last_heard.is_none_or(|last| last + c.times(3) < at)),
@@ -293,7 +295,7 @@ fn source(setup: &Setup, id: &str, at: Timestamp, figures: &SourceFigures) -> So
     }
 }
 
-/// What there is to see: measurements, fields, rules.
+/// What there is to see: measurements, fields, rules. Areas and groups are those in force when the server looks: `Land` adds them.
 pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone: &str) -> Catalog {
     let sectors = setup.registry.sectors.iter();
     let measurements = setup.pipelines.iter().flat_map(|p| {
@@ -315,6 +317,8 @@ pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone:
             .collect(),
         measurements: measurements.collect(),
         rules: rules.collect(),
+        areas: Vec::new(),
+        groups: Vec::new(),
         demo: Vec::new(),
     }
 }

@@ -300,6 +300,10 @@ pub struct FigureView {
     pub values: BTreeMap<String, f64>,
     pub heard: Option<u32>,
     pub expected: Option<u32>,
+    /// A sketch stands behind a field: within the error that R5 allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub approx: Option<bool>,
 }
 
 /// Whether the figures can be trusted, as counts of the reader's scope.

@@ -16,7 +16,7 @@ use crate::engine::AlertId;
 use crate::server::hub::HubGone;
 use crate::server::parts::{AreaShape, SourceError};
 use crate::server::scope::Scope;
-use crate::server::wire::{AlertDetail, AlertView, Catalog, Me, RuleView};
+use crate::server::wire::{AlertDetail, AlertView, Catalog, GroupView, Me, RuleView};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -65,8 +65,16 @@ pub fn catalog_in_scope(catalog: &Catalog, scope: &Scope) -> Catalog {
         sectors: catalog.sectors.iter().filter(|each| scope.sees_sector(&each.code)).cloned().collect(),
         rules: catalog.rules.iter().filter(known).cloned().collect(),
         measurements,
+        areas: catalog.areas.iter().filter(|area| scope.sees_area(Some(&area.code))).cloned().collect(),
+        groups: catalog.groups.iter().filter_map(|group| group_in_scope(group, scope)).collect(),
         demo: catalog.demo.clone(),
     }
+}
+
+/// A group with those of its members that the reader sees.
+fn group_in_scope(group: &GroupView, scope: &Scope) -> Option<GroupView> {
+    let members: Vec<String> = group.members.iter().filter(|code| scope.sees_area(Some(code))).cloned().collect();
+    (!members.is_empty()).then(|| GroupView { members, ..group.clone() })
 }
 
 pub async fn areas(State(app): State<Arc<App>>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {

@@ -75,6 +75,7 @@ pub fn figure(measurement: &str, sector: &str, area_code: &str, source: &str, st
         values: BTreeMap::from([("speed".to_owned(), value)]),
         heard: None,
         expected: None,
+        approx: None,
     };
     FigureInput { sector: sector.into(), view: Arc::new(view) }
 }
@@ -163,6 +164,7 @@ pub fn source(id: &str, sector: Option<&str>, area_code: Option<&str>) -> Source
         types: vec![],
         area: area_code.and_then(area),
         sector: sector.map(str::to_owned),
+        position: None,
         cadence_ms: None,
         last_heard: None,
         silent: false,

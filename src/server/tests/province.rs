@@ -201,6 +201,19 @@ impl World {
                 measurement("water_level", "water", &["area", "source"]),
             ],
             rules: vec![],
+            areas: ["ward", "village"]
+                .iter()
+                .map(|code| AreaName { code: (*code).into(), name: (*code).into(), level: "commune".into() })
+                .collect(),
+            groups: vec![
+                GroupView {
+                    code: "old".into(),
+                    name: Text::default(),
+                    level: "former-district".into(),
+                    members: vec!["ward".into(), "village".into()],
+                },
+                GroupView { code: "far".into(), name: Text::default(), level: "former-district".into(), members: vec!["village".into()] },
+            ],
             ..Catalog::default()
         };
         let tree = Tree {

@@ -137,6 +137,10 @@ async fn a_scoped_reader_gets_the_catalogue_the_areas_and_the_trends_of_its_scop
     let catalog: Catalog = serde_json::from_str(&body).unwrap();
     let names: Vec<&str> = catalog.measurements.iter().map(|each| each.measurement.as_str()).collect();
     assert_eq!((names, catalog.sectors.len()), (vec!["traffic_loop", "traffic_travel"], 1));
+    let groups: Vec<(&str, Vec<&str>)> =
+        catalog.groups.iter().map(|group| (group.code.as_str(), group.members.iter().map(String::as_str).collect())).collect();
+    assert_eq!((catalog.areas.len(), catalog.areas[0].code.as_str()), (1, "ward"));
+    assert_eq!(groups, [("old", vec!["ward"])], "a group is the members in scope, or not there");
     let (_, body) = get(&router, "/api/v1/areas", &token).await;
     assert!(body.contains("\"ward\"") && !body.contains("\"village\"") && !body.contains("\"province\""), "{body}");
     let trend = |rest: &'static str| {

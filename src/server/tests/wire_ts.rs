@@ -52,6 +52,8 @@ fn generated() -> String {
         Me,
         Role,
         Catalog,
+        AreaName,
+        GroupView,
         DemoStep,
         SectorView,
         MeasurementView,

@@ -20,9 +20,31 @@ pub struct Catalog {
     pub sectors: Vec<SectorView>,
     pub measurements: Vec<MeasurementView>,
     pub rules: Vec<RuleView>,
+    /// The areas in force, deepest level, without their shapes.
+    #[serde(default)]
+    pub areas: Vec<AreaName>,
+    /// Groups in force: a former district as its communes.
+    #[serde(default)]
+    pub groups: Vec<GroupView>,
     /// What a demo shows, in the order of time; empty otherwise.
     #[serde(default)]
     pub demo: Vec<DemoStep>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct AreaName {
+    pub code: String,
+    pub name: String,
+    pub level: String,
+}
+
+/// Areas under one code and name. Of its members those in the reader's scope.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct GroupView {
+    pub code: String,
+    pub name: Text,
+    pub level: String,
+    pub members: Vec<String>,
 }
 
 /// Something that happens in a demo.
@@ -180,6 +202,9 @@ pub struct SourceView {
     pub types: Vec<String>,
     pub area: Option<AreaRef>,
     pub sector: Option<String>,
+    /// Where it stands, if the registry says so: [lon, lat].
+    #[serde(default)]
+    pub position: Option<[f64; 2]>,
     /// Time between two of its events when all is well.
     #[ts(type = "number | null")]
     pub cadence_ms: Option<i64>,
