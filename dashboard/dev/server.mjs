@@ -23,6 +23,8 @@ const geo = JSON.parse(readFileSync(process.env.IOC_DEV_AREAS, 'utf8'));
 const features = geo.features
   .filter((f) => f.properties.level === 'commune')
   .map((f) => ({ type: 'Feature', properties: { code: f.properties.code, name: f.properties.name, level: f.properties.level, parent: f.properties.parent }, geometry: f.geometry }));
+/** A made-up former district of the first three wards. */
+const GROUPS = [{ code: '660', level: 'former-district', name: { vi: 'Thành phố Gia Nghĩa (cũ)', en: 'Gia Nghĩa City (former)' }, members: features.filter((f) => f.properties.name.startsWith('Phường')).slice(0, 3).map((f) => f.properties.code) }];
 const areasJson = JSON.stringify({ type: 'FeatureCollection', features });
 const sources = makeSources(features);
 const byMeasurement = (m) => sources.filter((s) => s.measurement === m);
@@ -213,7 +215,7 @@ async function api(request, url, answer) {
   }
   if (!signedIn(request)) return answer(401, problem('signed_out', 'Hãy đăng nhập.', 'Sign in.'));
   if (url.pathname === '/api/v1/me') return answer(200, me());
-  if (url.pathname === '/api/v1/catalog') return answer(200, CATALOG);
+  if (url.pathname === '/api/v1/catalog') return answer(200, { ...CATALOG, areas: features.map((f) => ({ code: f.properties.code, name: f.properties.name, level: f.properties.level })), groups: GROUPS });
   if (url.pathname === '/api/v1/areas') return answer(200, areasJson);
   if (url.pathname === '/api/v1/trend') return answer(200, trend(url.searchParams));
   if (url.pathname === '/api/v1/alerts') {

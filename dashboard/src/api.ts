@@ -1,5 +1,5 @@
 //! The REST interface. Every answer is a value, refusals too; nothing here throws for what a server or a network does.
-import type { ActRequest, AlertDetail, AlertView, Catalog, Me, Problem, SourcesNow, Trend } from './wire';
+import type { ActRequest, AlertDetail, AlertView, Catalog, Me, Problem, SourceView, SourcesNow, Trend } from './wire';
 
 export type Answer<T> =
   | { ok: true; status: number; value: T }
@@ -46,9 +46,30 @@ export interface AreaCollection { type: 'FeatureCollection'; features: AreaFeatu
 export const getMe = () => call<Me>('GET', '/api/v1/me');
 export const getCatalog = () => call<Catalog>('GET', '/api/v1/catalog');
 export const getAreas = () => call<AreaCollection>('GET', '/api/v1/areas');
-export const getSources = (after: string) => call<SourcesNow>('GET', `/api/v1/sources${after === '' ? '' : `?after=${encodeURIComponent(after)}`}`);
+/** All pages of the list, one after another. */
+export async function getAllSources(troubled: boolean): Promise<Answer<SourceView[]>> {
+  const all: SourceView[] = [];
+  for (let after = ''; ;) {
+    const query = new URLSearchParams({ ...(troubled ? { troubled: 'true' } : {}), ...(after === '' ? {} : { after }) });
+    const answer = await call<SourcesNow>('GET', `/api/v1/sources?${query}`);
+    if (!answer.ok) return answer;
+    all.push(...answer.value.sources);
+    after = answer.value.more ? answer.value.sources.at(-1)?.id ?? '' : '';
+    if (after === '') return { ok: true, status: 200, value: all };
+  }
+}
 export const getAlert = (id: string) => call<AlertDetail>('GET', `/api/v1/alerts/${encodeURIComponent(id)}`);
 export const act = (id: string, request: ActRequest) => call<AlertView>('POST', `/api/v1/alerts/${encodeURIComponent(id)}/act`, request);
+/** How long a small question and its answer take, in ms; `null`: no answer. */
+export async function measureRoundTrip(): Promise<number | null> {
+  const begun = performance.now();
+  try {
+    const answer = await fetch('/healthz', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
+    return answer.ok ? performance.now() - begun : null;
+  } catch {
+    return null;
+  }
+}
 export const signIn = (token: string) => call<null>('POST', '/api/v1/session', { token });
 export const signOut = () => call<null>('DELETE', '/api/v1/session');
 

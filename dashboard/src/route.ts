@@ -2,44 +2,68 @@
 import type { Lang } from './format';
 import type { Aggregate } from './live/layer';
 import { AGGREGATES } from './live/layer';
-import { NO_FILTER, SEVERITIES, type Filter } from './live/queue';
+import type { Era } from './live/places';
+import { NO_FILTER, SEVERITIES, isFiltering, type Filter } from './live/queue';
+import { SPANS, type Span } from './live/span';
 import type { Severity } from './wire';
 
-export type View = 'desk' | 'sources';
+export const VIEWS = ['desk', 'wall', 'local', 'analyst', 'history', 'pipelines', 'sources'] as const;
+export type View = (typeof VIEWS)[number];
 export type Theme = 'dark' | 'light';
 export type Selection = { kind: 'alert'; id: string } | { kind: 'area'; code: string } | null;
 export interface Layer { measurement: string; field: string; aggregate: Aggregate | null }
 export interface FigureChoice { measurement: string; field: string; key: Record<string, string> }
+/** What the history page is asked for; times in ms. */
+export interface Past { text: string; area: string; rule: string; severity: string; owner: string; verdict: string; from: number | null; to: number | null }
+export const WHOLE_PAST: Past = { text: '', area: '', rule: '', severity: '', owner: '', verdict: '', from: null, to: null };
 
 export interface Route {
   view: View;
   selection: Selection;
   figure: FigureChoice | null;
+  /** A second figure beside the first. */
+  second: FigureChoice | null;
+  span: Span;
+  /** The first figure so many days earlier, beside itself; 0: not. */
+  daysBack: number;
   filter: Filter;
   layer: Layer | null;
+  era: Era;
+  past: Past;
+  pipeline: string | null;
   lang: Lang | null;
   theme: Theme | null;
 }
+
+const within = <T extends string>(all: readonly T[], text: string | null): T | null => all.find((each) => each === text) ?? null;
 
 export function parseRoute(hash: string): Route {
   const q = new URLSearchParams(hash.replace(/^#/, ''));
   const alert = q.get('alert');
   const area = q.get('area');
-  const lang = q.get('lang');
-  const theme = q.get('theme');
   const list = (name: string): string[] => (q.get(name) ?? '').split(',').filter((s) => s !== '');
   const filter: Filter = {
     sectors: list('sector'),
     severities: list('severity').filter((s): s is Severity => (SEVERITIES as readonly string[]).includes(s)),
+    areas: list('in'),
+    mine: q.get('mine') === '1',
   };
+  // "#wall" is what people type.
+  const short = within(VIEWS, hash.replace(/^#/, '').split('&')[0] ?? '');
   return {
-    view: q.get('view') === 'sources' ? 'sources' : 'desk',
+    view: within(VIEWS, q.get('view')) ?? short ?? 'desk',
     selection: alert ? { kind: 'alert', id: alert } : area ? { kind: 'area', code: area } : null,
-    figure: parseFigure(q),
-    filter: filter.sectors.length + filter.severities.length > 0 ? filter : NO_FILTER,
+    figure: parseFigure(q, 'figure', 'tag.'),
+    second: parseFigure(q, 'second', 'tag2.'),
+    span: within(SPANS, q.get('span')) ?? '2h',
+    daysBack: Math.min(365, Math.max(0, Math.floor(Number(q.get('back')) || 0))),
+    filter: isFiltering(filter) ? filter : NO_FILTER,
     layer: parseLayer(q.get('layer')),
-    lang: lang === 'vi' || lang === 'en' ? lang : null,
-    theme: theme === 'dark' || theme === 'light' ? theme : null,
+    era: q.get('era') === 'former' ? 'former' : 'now',
+    past: parsePast(q),
+    pipeline: q.get('pipeline'),
+    lang: within(['vi', 'en'] as const, q.get('lang')),
+    theme: within(['dark', 'light'] as const, q.get('theme')),
   };
 }
 
@@ -49,28 +73,51 @@ function parseLayer(text: string | null): Layer | null {
   return { measurement, field, aggregate: AGGREGATES.find((a) => a === aggregate) ?? null };
 }
 
-function parseFigure(q: URLSearchParams): FigureChoice | null {
-  const [measurement, field] = (q.get('figure') ?? '').split('.');
+function parseFigure(q: URLSearchParams, name: string, tags: string): FigureChoice | null {
+  const [measurement, field] = (q.get(name) ?? '').split('.');
   if (!measurement || !field) return null;
   const key: Record<string, string> = {};
-  for (const [name, value] of q) if (name.startsWith('tag.')) key[name.slice(4)] = value;
+  for (const [tag, value] of q) if (tag.startsWith(tags)) key[tag.slice(tags.length)] = value;
   return { measurement, field, key };
+}
+
+const PAST_TEXTS = ['text', 'area', 'rule', 'severity', 'owner', 'verdict'] as const;
+
+function parsePast(q: URLSearchParams): Past {
+  const past = { ...WHOLE_PAST };
+  for (const name of PAST_TEXTS) past[name] = q.get(`q.${name}`) ?? '';
+  const time = (name: string): number | null => { const at = Number(q.get(name)); return Number.isFinite(at) && at > 0 ? at : null; };
+  return { ...past, from: time('q.from'), to: time('q.to') };
 }
 
 export function formatRoute(route: Route): string {
   const q = new URLSearchParams();
+  const set = (name: string, value: string | null): void => { if (value !== null && value !== '') q.set(name, value); };
   if (route.view !== 'desk') q.set('view', route.view);
   if (route.selection?.kind === 'alert') q.set('alert', route.selection.id);
   if (route.selection?.kind === 'area') q.set('area', route.selection.code);
-  if (route.figure) {
-    q.set('figure', `${route.figure.measurement}.${route.figure.field}`);
-    for (const [tag, value] of Object.entries(route.figure.key)) q.set(`tag.${tag}`, value);
-  }
-  if (route.filter.sectors.length > 0) q.set('sector', route.filter.sectors.join(','));
-  if (route.filter.severities.length > 0) q.set('severity', route.filter.severities.join(','));
+  setFigure(q, route.figure, 'figure', 'tag.');
+  setFigure(q, route.second, 'second', 'tag2.');
+  if (route.span !== '2h') q.set('span', route.span);
+  if (route.daysBack > 0) q.set('back', String(route.daysBack));
+  set('sector', route.filter.sectors.join(','));
+  set('severity', route.filter.severities.join(','));
+  set('in', route.filter.areas.join(','));
+  if (route.filter.mine) q.set('mine', '1');
   if (route.layer) q.set('layer', [route.layer.measurement, route.layer.field, route.layer.aggregate].filter((p) => p !== null).join('.'));
-  if (route.lang) q.set('lang', route.lang);
-  if (route.theme) q.set('theme', route.theme);
+  if (route.era === 'former') q.set('era', 'former');
+  for (const name of PAST_TEXTS) set(`q.${name}`, route.past[name]);
+  if (route.past.from !== null) q.set('q.from', String(route.past.from));
+  if (route.past.to !== null) q.set('q.to', String(route.past.to));
+  set('pipeline', route.pipeline);
+  set('lang', route.lang);
+  set('theme', route.theme);
   const text = q.toString();
   return text === '' ? '' : `#${text}`;
+}
+
+function setFigure(q: URLSearchParams, figure: FigureChoice | null, name: string, tags: string): void {
+  if (!figure) return;
+  q.set(name, `${figure.measurement}.${figure.field}`);
+  for (const [tag, value] of Object.entries(figure.key)) q.set(`${tags}${tag}`, value);
 }

@@ -13,8 +13,11 @@ import type { Lang } from './format';
 import { translate, type Key } from './i18n';
 import { EMPTY, applyAlert, applySnapshot, applyUpdates, type Board } from './live/board';
 import { Connection, type Access, type LinkState } from './live/connection';
-import { alertsByArea, countBySeverity, hiddenCriticals, isUnacknowledged, orderQueue, type Filter } from './live/queue';
-import { formatRoute, parseRoute, type FigureChoice, type Layer, type Selection, type Theme, type View } from './route';
+import { keepSamples, sampleOf, type Sample } from './live/latency';
+import { membersOf, placesOf, type Era } from './live/places';
+import { alertsByArea, countBySector, countBySeverity, hiddenCriticals, isUnacknowledged, orderQueue, type Filter, type Reader } from './live/queue';
+import type { Span } from './live/span';
+import { formatRoute, parseRoute, type FigureChoice, type Layer, type Past, type Selection, type Theme, type View } from './route';
 import type { ActConflict, AlertView, Catalog, Me, MeasurementView, RuleView, Update } from './wire';
 
 const MAX_WAITING = 1_000;
@@ -29,10 +32,20 @@ const first = parseRoute(location.hash);
 export const lang = signal<Lang>(first.lang ?? (remembered('ioc.lang') === 'en' ? 'en' : 'vi'));
 export const theme = signal<Theme>(first.theme ?? (remembered('ioc.theme') === 'light' ? 'light' : 'dark'));
 export const view = signal<View>(first.view);
+/** On a narrow screen the desk is the local page. */
+const NARROW = matchMedia('(max-width: 599px)');
+const narrow = signal(NARROW.matches);
+export const face = computed<View>(() => (view.value === 'desk' && narrow.value ? 'local' : view.value));
 export const selection = signal<Selection>(first.selection);
 export const figureChoice = signal<FigureChoice | null>(first.figure);
+export const secondChoice = signal<FigureChoice | null>(first.second);
+export const span = signal<Span>(first.span);
+export const daysBack = signal(first.daysBack);
 export const filter = signal<Filter>(first.filter);
 export const layer = signal<Layer | null>(first.layer);
+export const era = signal<Era>(first.era);
+export const past = signal<Past>(first.past);
+export const pipelineChoice = signal<string | null>(first.pipeline);
 export const personName = signal<string>(remembered('ioc.name') ?? '');
 
 export const board = signal<Board>(EMPTY);
@@ -54,9 +67,13 @@ export const hasPicture = computed(() => board.value.epoch !== '');
 export const alerts = computed(() => board.value.alerts);
 export const figures = computed(() => board.value.figures);
 export const health = computed(() => board.value.health);
-export const queue = computed(() => orderQueue(alerts.value.values(), filter.value));
+/** The name that this reader acts under. */
+export const myName = computed(() => (openAccess.value ? personName.value.trim() : me.value?.name ?? ''));
+const reader = computed<Reader>(() => ({ name: myName.value, members: membersOf(filter.value.areas, catalog.value?.groups ?? []) }));
+export const queue = computed(() => orderQueue(alerts.value.values(), filter.value, reader.value));
 export const counts = computed(() => countBySeverity(alerts.value.values()));
-export const hidden = computed(() => hiddenCriticals(alerts.value.values(), filter.value));
+export const sectorCounts = computed(() => countBySector(alerts.value.values()));
+export const hidden = computed(() => hiddenCriticals(alerts.value.values(), filter.value, reader.value));
 export const byArea = computed(() => alertsByArea(alerts.value.values()));
 export const unacknowledged = computed(() => {
   let n = 0;
@@ -75,7 +92,11 @@ export const coarseNow = computed(() => Math.floor(now.value / 5_000) * 5_000);
 export const measurements = computed(() => new Map<string, MeasurementView>((catalog.value?.measurements ?? []).map((m) => [m.measurement, m])));
 export const rules = computed(() => new Map<string, RuleView>((catalog.value?.rules ?? []).map((r) => [`${r.pipeline}/${r.rule}`, r])));
 export const ruleOf = (a: AlertView): RuleView | undefined => rules.value.get(`${a.pipeline}/${a.rule}`);
-export const areaNames = computed(() => new Map((areas.value?.features ?? []).map((f) => [f.properties.code, f.properties.name])));
+export const places = computed(() => placesOf(catalog.value?.areas ?? [], catalog.value?.groups ?? [], era.value));
+export const areaNames = computed(() => new Map([
+  ...(catalog.value?.areas ?? []).map((a) => [a.code, a.name] as const),
+  ...(catalog.value?.groups ?? []).map((g) => [g.code, g.name[lang.value]] as const),
+]));
 
 export const t = (key: Key, params?: Record<string, string | number>): string => translate(lang.value, key, params);
 
@@ -97,6 +118,12 @@ function moveClock(): void {
 }
 
 // ---- frames
+
+/** What the frames of the last minute told of the way from an event to this screen. */
+export const samples = signal<readonly Sample[]>([]);
+/** When the newest frame came, on this machine's own clock. */
+export const receivedAt = signal(0);
+let received: { sample: Sample; at: number }[] = [];
 
 let waiting: Update[] = [];
 let scheduled: (() => void) | null = null;
@@ -124,6 +151,19 @@ function flush(): void {
     noteArrivals(before, updates);
     board.value = after;
     setTick(after.tick.time);
+  });
+  notePainted();
+}
+
+/** The frame after the one that drew it: then it was on the screen. */
+function notePainted(): void {
+  if (received.length === 0) return;
+  const mine = received;
+  received = [];
+  if (document.hidden) return;
+  requestAnimationFrame(() => {
+    const at = performance.now();
+    samples.value = keepSamples(samples.peek(), mine.map(({ sample, at: from }) => ({ ...sample, painted: at - from })), at);
   });
 }
 
@@ -172,7 +212,6 @@ export const connection = new Connection(
       me.value = who;
       greetings.value += 1;
       if (!resumed || !catalog.peek()) void loadCatalog();
-      if (!areas.peek()) void loadAreas();
     },
     snapshot: (epoch, snapshot) => {
       waiting = [];
@@ -183,6 +222,10 @@ export const connection = new Connection(
       });
     },
     update: (update) => {
+      const at = performance.now();
+      receivedAt.value = at;
+      const sample = sampleOf(update, at);
+      if (sample) received.push({ sample, at });
       waiting.push(update);
       if (waiting.length >= MAX_WAITING) flush();
       else schedule();
@@ -196,7 +239,7 @@ async function loadCatalog(): Promise<void> {
   else if (answer.status === 401) connection.stop('signed_out');
 }
 
-async function loadAreas(): Promise<void> {
+export async function loadAreas(): Promise<void> {
   const answer = await api.getAreas();
   areasFailed.value = !answer.ok;
   if (answer.ok) areas.value = answer.value;
@@ -306,7 +349,10 @@ export function start(): void {
     document.title = unacknowledged.value > 0 ? `(${unacknowledged.value}) ${place} · ioc` : `${place} · ioc`;
   });
   effect(() => {
-    const hash = formatRoute({ view: view.value, selection: selection.value, figure: figureChoice.value, filter: filter.value, layer: layer.value, lang: lang.value, theme: theme.value });
+    const hash = formatRoute({
+      view: view.value, selection: selection.value, figure: figureChoice.value, second: secondChoice.value, span: span.value, daysBack: daysBack.value,
+      filter: filter.value, layer: layer.value, era: era.value, past: past.value, pipeline: pipelineChoice.value, lang: lang.value, theme: theme.value,
+    });
     if (hash !== location.hash) history.replaceState(null, '', `${location.pathname}${location.search}${hash}`);
   });
   addEventListener('hashchange', () => {
@@ -315,12 +361,19 @@ export function start(): void {
       view.value = route.view;
       selection.value = route.selection;
       figureChoice.value = route.figure;
+      secondChoice.value = route.second;
+      span.value = route.span;
+      daysBack.value = route.daysBack;
       filter.value = route.filter;
       layer.value = route.layer;
+      era.value = route.era;
+      past.value = route.past;
+      pipelineChoice.value = route.pipeline;
       if (route.lang) setLang(route.lang);
       if (route.theme) setTheme(route.theme);
     });
   });
+  NARROW.addEventListener('change', () => { narrow.value = NARROW.matches; });
   setInterval(moveClock, 1_000);
   addEventListener('online', () => { if (link.peek().phase === 'waiting') connection.start(); });
   document.addEventListener('visibilitychange', flush);

@@ -29,7 +29,7 @@ export function update(seq: number, over: Partial<Update> = {}): Update {
 
 export function source(id: string, over: Partial<SourceView> = {}): SourceView {
   return {
-    id, name: { vi: id, en: id }, registered: true, kind: null, types: ['traffic.loop'], area: null, sector: 'traffic', cadence_ms: 30_000, last_heard: null, silent: false,
+    id, name: { vi: id, en: id }, registered: true, kind: null, types: ['traffic.loop'], area: null, sector: 'traffic', position: null, cadence_ms: 30_000, last_heard: null, silent: false,
     accepted: 0, late: 0, duplicate: 0, conflict: 0, rejected: 0, invalid_field: 0, worst_delay_ms: 0, clock_offset_ms: null, ...over,
   };
 }

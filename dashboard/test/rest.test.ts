@@ -3,7 +3,8 @@ import { anchorOf, boxOf } from '../src/map/place';
 import { alertLooks, layerLooks, mix } from '../src/map/looks';
 import { defaultAggregate, niceBreaks, stepOf, valuesByArea } from '../src/live/layer';
 import { mergePoint, toSeries } from '../src/live/trend';
-import { formatRoute, parseRoute } from '../src/route';
+import { NO_FILTER } from '../src/live/queue';
+import { WHOLE_PAST, formatRoute, parseRoute } from '../src/route';
 import { parseInline, parseMarkdown } from '../src/ui/parse-markdown';
 import { T0, figure } from './make';
 import type { TrendPoint } from '../src/wire';
@@ -68,13 +69,22 @@ describe('the trend', () => {
 describe('the address', () => {
   it('restores each view', () => {
     const route = {
-      view: 'sources' as const, selection: { kind: 'alert' as const, id: 'ab12' }, figure: { measurement: 'm', field: 'f', key: { area: '24617', source: 'L&0=1' } }, filter: { sectors: ['traffic', 'water'], severities: ['critical' as const] },
-      layer: { measurement: 'rain_1h', field: 'mm', aggregate: 'max' as const }, lang: 'en' as const, theme: 'light' as const,
+      view: 'sources' as const, selection: { kind: 'alert' as const, id: 'ab12' }, figure: { measurement: 'm', field: 'f', key: { area: '24617', source: 'L&0=1' } },
+      second: { measurement: 'm', field: 'f', key: { area: '24615', source: 'x' } }, span: '7d' as const, daysBack: 7,
+      filter: { sectors: ['traffic', 'water'], severities: ['critical' as const], areas: ['660', '24617'], mine: true },
+      layer: { measurement: 'rain_1h', field: 'mm', aggregate: 'max' as const }, era: 'former' as const,
+      past: { text: 'ngập lụt', area: '660', rule: 'p/flood', severity: 'major', owner: 'Hạnh', verdict: 'true', from: 1_000, to: 2_000 }, pipeline: 'water_level',
+      lang: 'en' as const, theme: 'light' as const,
     };
     expect(parseRoute(formatRoute(route))).toEqual(route);
   });
   it('takes nothing from nonsense', () => {
-    expect(parseRoute('#lang=xx&theme=pink&severity=deadly&layer=x&figure=')).toEqual({ view: 'desk', selection: null, figure: null, filter: { sectors: [], severities: [] }, layer: null, lang: null, theme: null });
+    expect(parseRoute('#lang=xx&theme=pink&severity=deadly&layer=x&figure=&span=9y&back=-3&era=x&q.from=soon')).toEqual({
+      view: 'desk', selection: null, figure: null, second: null, span: '2h', daysBack: 0, filter: NO_FILTER, layer: null, era: 'now', past: WHOLE_PAST, pipeline: null, lang: null, theme: null,
+    });
+  });
+  it.each([['#wall', 'wall'], ['#local&lang=vi', 'local'], ['#view=history', 'history'], ['#nowhere', 'desk']])('%s is the view %s', (hash, view) => {
+    expect(parseRoute(hash).view).toBe(view);
   });
 });
 

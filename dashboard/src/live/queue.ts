@@ -29,26 +29,46 @@ export function compareAlerts(a: AlertView, b: AlertView): number {
 export interface Filter {
   readonly sectors: readonly string[];
   readonly severities: readonly Severity[];
+  /** Codes of areas and groups. */
+  readonly areas: readonly string[];
+  /** Only what is the reader's own to do. */
+  readonly mine: boolean;
 }
-export const NO_FILTER: Filter = { sectors: [], severities: [] };
+export const NO_FILTER: Filter = { sectors: [], severities: [], areas: [], mine: false };
 
-export const isFiltering = (f: Filter): boolean => f.sectors.length > 0 || f.severities.length > 0;
+export const isFiltering = (f: Filter): boolean => f.sectors.length > 0 || f.severities.length > 0 || f.areas.length > 0 || f.mine;
 
-export function passes(f: Filter, a: AlertView): boolean {
-  return (f.sectors.length === 0 || f.sectors.includes(a.sector)) && (f.severities.length === 0 || f.severities.includes(a.severity));
+/** Whose it is: to whom it was given, else who acknowledged it. */
+export const ownerOf = (a: AlertView): string | null => a.acknowledged?.by ?? null;
+
+/** What a filter's words mean for this reader: the areas that its codes stand for, and the reader's name. */
+export interface Reader { readonly name: string; readonly members: ReadonlySet<string> }
+
+export function passes(f: Filter, a: AlertView, reader: Reader): boolean {
+  return (f.sectors.length === 0 || f.sectors.includes(a.sector))
+    && (f.severities.length === 0 || f.severities.includes(a.severity))
+    && (f.areas.length === 0 || (a.area !== null && reader.members.has(a.area.code)))
+    && (!f.mine || (reader.name !== '' && ownerOf(a) === reader.name));
 }
 
-export function orderQueue(alerts: Iterable<AlertView>, filter: Filter): AlertView[] {
+export function orderQueue(alerts: Iterable<AlertView>, filter: Filter, reader: Reader): AlertView[] {
   const listed: AlertView[] = [];
-  for (const alert of alerts) if (isListed(alert) && passes(filter, alert)) listed.push(alert);
+  for (const alert of alerts) if (isListed(alert) && passes(filter, alert, reader)) listed.push(alert);
   return listed.sort(compareAlerts);
 }
 
 /** Unacknowledged criticals that the filter hides: they are never silent. */
-export function hiddenCriticals(alerts: Iterable<AlertView>, filter: Filter): number {
+export function hiddenCriticals(alerts: Iterable<AlertView>, filter: Filter, reader: Reader): number {
   let count = 0;
-  for (const a of alerts) if (a.severity === 'critical' && isUnacknowledged(a) && !passes(filter, a)) count += 1;
+  for (const a of alerts) if (a.severity === 'critical' && isUnacknowledged(a) && !passes(filter, a, reader)) count += 1;
   return count;
+}
+
+/** Open alerts of each sector in the scope, whatever the filter. */
+export function countBySector(alerts: Iterable<AlertView>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const a of alerts) if (isOpen(a)) counts.set(a.sector, (counts.get(a.sector) ?? 0) + 1);
+  return counts;
 }
 
 export interface SeverityCount { open: number; unacknowledged: number }

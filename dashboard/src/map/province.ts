@@ -18,10 +18,16 @@ export interface Colors { ground: string; area: string; line: string; text: stri
 export interface AreaLook { fill?: string; edge?: string; hatched?: boolean }
 export interface PointLook { id: string; at: [number, number]; severity: Severity; look: Look }
 export interface LabelLook { code: string; text: string; element: HTMLElement; rank: number }
-export interface Hover { code: string | null; alert: string | null; x: number; y: number }
-export interface Hooks { area(code: string): void; alert(id: string): void; hover(hover: Hover | null): void; ready(): void; failed(reason: string): void }
+export interface SourceLook { id: string; at: [number, number]; bad: boolean }
+export interface Hover { code: string | null; alert: string | null; source: string | null; x: number; y: number }
+/** `near`: for the first time close enough for every source to be shown. */
+export interface Hooks { area(code: string): void; alert(id: string): void; hover(hover: Hover | null): void; near(): void; ready(): void; failed(reason: string): void }
+/** `scale`: of names and shapes; `still`: a picture nobody points at. */
+export interface Options { scale: number; still: boolean }
 
+/** Alerts where they are, once areas are large enough to hold them; sources that are well only from close by. */
 const POINTS_FROM = 9;
+const SOURCES_FROM = 11;
 const LOOKS: readonly Look[] = ['filled', 'outline', 'tick', 'hatch'];
 const still = (): boolean => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
@@ -39,7 +45,7 @@ export class ProvinceMap {
   private hovered: string | null = null;
   private selected: string | null = null;
 
-  constructor(host: HTMLElement, private readonly labelHost: HTMLElement, areas: AreaCollection, colors: Colors, private readonly hooks: Hooks) {
+  constructor(host: HTMLElement, private readonly labelHost: HTMLElement, areas: AreaCollection, colors: Colors, private readonly hooks: Hooks, private readonly options: Options = { scale: 1, still: false }) {
     this.colors = colors;
     for (const feature of areas.features) {
       this.anchors.set(feature.properties.code, anchorOf(feature));
@@ -50,9 +56,10 @@ export class ProvinceMap {
     const spread = Math.max(e - w, n - s);
     this.map = new MapLibre({
       container: host,
-      style: styleOf(areas, colors),
+      style: styleOf(areas, colors, options.scale),
       bounds: this.whole,
-      fitBoundsOptions: { padding: 20 },
+      fitBoundsOptions: { padding: 20 * options.scale },
+      interactive: !options.still,
       maxBounds: new LngLatBounds([w - spread, s - spread, e + spread, n + spread]),
       attributionControl: false,
       dragRotate: false,
@@ -62,10 +69,12 @@ export class ProvinceMap {
       fadeDuration: 0,
       maxZoom: 17,
     });
-    this.map.touchZoomRotate.disableRotation();
-    this.map.keyboard.disableRotation();
+    if (!options.still) {
+      this.map.touchZoomRotate.disableRotation();
+      this.map.keyboard.disableRotation();
+    }
     const canvas = this.map.getCanvas();
-    canvas.tabIndex = 0;
+    if (!options.still) canvas.tabIndex = 0;
     this.map.once('style.load', () => this.addImages());
     this.map.on('load', () => {
       this.loaded = true;
@@ -76,6 +85,13 @@ export class ProvinceMap {
     this.map.on('error', (event) => { if (!this.loaded) this.hooks.failed(String(event.error?.message ?? event)); });
     this.map.on('move', () => this.placeLabels());
     this.map.on('resize', () => this.placeLabels());
+    if (options.still) return;
+    let near = false;
+    this.map.on('zoomend', () => {
+      if (near || this.map.getZoom() < SOURCES_FROM) return;
+      near = true;
+      this.hooks.near();
+    });
     this.map.on('mousemove', (event) => this.onMove(event));
     this.map.on('mouseout', () => this.leave());
     this.map.on('click', (event) => {
@@ -92,6 +108,10 @@ export class ProvinceMap {
       this.map.setPaintProperty('fill', 'fill-color', fillOf(colors));
       this.map.setPaintProperty('line', 'line-color', colors.line);
       this.map.setPaintProperty('mark', 'line-color', markOf(colors));
+      for (const layer of ['sources-bad', 'sources']) {
+        this.map.setPaintProperty(layer, 'circle-color', layer === 'sources' ? colors.quiet : colors.ground);
+        this.map.setPaintProperty(layer, 'circle-stroke-color', layer === 'sources' ? colors.ground : colors.quiet);
+      }
       this.addImages();
     });
   }
@@ -129,6 +149,15 @@ export class ProvinceMap {
     });
   }
 
+  setSources(sources: readonly SourceLook[]): void {
+    this.whenLoaded(() => {
+      void this.map.getSource<GeoJSONSource>('sources')?.setData({
+        type: 'FeatureCollection',
+        features: sources.map((s) => ({ type: 'Feature', properties: { id: s.id, bad: s.bad }, geometry: { type: 'Point', coordinates: s.at } })),
+      });
+    });
+  }
+
   setSelected(code: string | null): void {
     this.whenLoaded(() => { this.selected = this.mark('selected', this.selected, code); });
   }
@@ -157,7 +186,7 @@ export class ProvinceMap {
       if (this.gone) return;
       this.map.resize();
       if (code !== null && this.seesWell(box)) return;
-      this.map.fitBounds(box, { padding: code === null ? 20 : 60, maxZoom: code === null ? 12 : 9.5, animate: !still(), duration: 500 });
+      this.map.fitBounds(box, { padding: (code === null ? 20 : 60) * this.options.scale, maxZoom: code === null ? 12 : 9.5, animate: !still(), duration: 500 });
     });
   }
 
@@ -192,19 +221,21 @@ export class ProvinceMap {
     else this.waiting.push(run);
   }
 
-  private hit(event: MapMouseEvent): { code: string | null; alert: string | null } {
-    if (!this.loaded) return { code: null, alert: null };
+  private hit(event: MapMouseEvent): { code: string | null; alert: string | null; source: string | null } {
+    if (!this.loaded) return { code: null, alert: null, source: null };
     const around: [[number, number], [number, number]] = [[event.point.x - 3, event.point.y - 3], [event.point.x + 3, event.point.y + 3]];
     const [point] = this.map.queryRenderedFeatures(around, { layers: ['points'] });
     const [area] = this.map.queryRenderedFeatures(event.point, { layers: ['fill'] });
-    return { alert: (point?.properties.id as string | undefined) ?? null, code: (area?.properties.code as string | undefined) ?? null };
+    const [source] = this.map.queryRenderedFeatures(around, { layers: ['sources-bad', 'sources'] });
+    const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
+    return { alert: text(point?.properties.id), code: text(area?.properties.code), source: text(source?.properties.id) };
   }
 
   private onMove(event: MapMouseEvent): void {
-    const { code, alert } = this.hit(event);
+    const { code, alert, source } = this.hit(event);
     this.map.getCanvas().style.cursor = code || alert ? 'pointer' : '';
     if (this.loaded) this.hovered = this.mark('hovered', this.hovered, code);
-    this.hooks.hover(code || alert ? { code, alert, x: event.point.x, y: event.point.y } : null);
+    this.hooks.hover(code || alert || source ? { code, alert, source, x: event.point.x, y: event.point.y } : null);
   }
 
   private leave(): void {
@@ -221,8 +252,8 @@ export class ProvinceMap {
       const anchor = this.anchors.get(code);
       if (!anchor) continue;
       const alerting = rank < 9;
-      const w = text.length * 6.6 + (alerting ? 32 : 6);
-      const h = alerting ? 22 : 16;
+      const w = (text.length * 6.6 + (alerting ? 32 : 6)) * this.options.scale;
+      const h = (alerting ? 22 : 16) * this.options.scale;
       const room = Math.sqrt(anchor.size) * (512 / 360) * 2 ** zoom;
       // A plain name must fit its area; an alert's is always wanted, beside its area where it would cover it.
       if (!alerting && room < w * 0.85) { element.hidden = true; continue; }
@@ -247,7 +278,7 @@ export class ProvinceMap {
       const a = this.map.project([box[0], box[3]]);
       const b = this.map.project([box[2], box[1]]);
       const inset = Math.min(b.x - a.x, b.y - a.y) * 0.15;
-      if (b.x - a.x < 160) kept.push([a.x + inset, a.y + inset, b.x - inset, b.y - inset]);
+      if (b.x - a.x < 160 * this.options.scale) kept.push([a.x + inset, a.y + inset, b.x - inset, b.y - inset]);
     }
     return kept;
   }
@@ -286,24 +317,36 @@ function markOf(colors: Colors): ExpressionSpecification {
   return ['case', ['boolean', ['feature-state', 'selected'], false], colors.text, ['boolean', ['feature-state', 'hovered'], false], colors.quiet, 'rgba(0,0,0,0)'];
 }
 
-function styleOf(areas: AreaCollection, colors: Colors): StyleSpecification {
+function styleOf(areas: AreaCollection, colors: Colors, scale: number): StyleSpecification {
   const none = { type: 'FeatureCollection' as const, features: [] };
   return {
     version: 8,
     sources: {
       areas: { type: 'geojson', data: areas as never, promoteId: 'code', tolerance: 0.3 },
       points: { type: 'geojson', data: none },
+      sources: { type: 'geojson', data: none },
     },
     layers: [
       { id: 'ground', type: 'background', paint: { 'background-color': colors.ground } },
       { id: 'fill', type: 'fill', source: 'areas', paint: { 'fill-color': fillOf(colors), 'fill-antialias': false } },
       { id: 'hatch', type: 'fill', source: 'areas', filter: ['==', ['get', 'code'], ''], paint: { 'fill-pattern': 'hatch', 'fill-opacity': 0.6 } },
-      { id: 'line', type: 'line', source: 'areas', paint: { 'line-color': colors.line, 'line-width': ['interpolate', ['linear'], ['zoom'], 7, 0.7, 11, 1.5] } },
-      { id: 'edge', type: 'line', source: 'areas', paint: { 'line-color': ['to-color', ['feature-state', 'edge'], 'rgba(0,0,0,0)'], 'line-width': 2 } },
+      { id: 'line', type: 'line', source: 'areas', paint: { 'line-color': colors.line, 'line-width': ['interpolate', ['linear'], ['zoom'], 7, 0.7 * scale, 11, 1.5 * scale] } },
+      { id: 'edge', type: 'line', source: 'areas', paint: { 'line-color': ['to-color', ['feature-state', 'edge'], 'rgba(0,0,0,0)'], 'line-width': 2 * scale } },
       { id: 'mark', type: 'line', source: 'areas', paint: { 'line-color': markOf(colors), 'line-width': 2 } },
       {
+        id: 'sources', type: 'circle', source: 'sources', minzoom: SOURCES_FROM, filter: ['!', ['get', 'bad']],
+        paint: { 'circle-radius': 3, 'circle-color': colors.quiet, 'circle-stroke-width': 1, 'circle-stroke-color': colors.ground },
+      },
+      {
+        id: 'sources-bad', type: 'circle', source: 'sources', filter: ['get', 'bad'],
+        paint: {
+          'circle-radius': ['interpolate', ['linear'], ['zoom'], 7, 2 * scale, 11, 4 * scale],
+          'circle-color': colors.ground, 'circle-stroke-width': 1.5 * scale, 'circle-stroke-color': colors.quiet,
+        },
+      },
+      {
         id: 'points', type: 'symbol', source: 'points', minzoom: POINTS_FROM,
-        layout: { 'icon-image': ['get', 'icon'], 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'rank'] },
+        layout: { 'icon-image': ['get', 'icon'], 'icon-size': scale, 'icon-allow-overlap': true, 'icon-ignore-placement': true, 'symbol-sort-key': ['get', 'rank'] },
       },
     ],
   };

@@ -87,9 +87,11 @@ export class Plot {
       if (right <= left) continue;
       ctx.save();
       ctx.fillStyle = color(`--${band.severity}`);
-      ctx.globalAlpha = 0.16;
+      ctx.globalAlpha = 0.06;
       ctx.fillRect(left, bbox.top, right - left, bbox.height);
-      ctx.globalAlpha = 1;
+      // What says "alert" is a thin bar above and the line of its beginning; a field of colour would shout over the map.
+      ctx.globalAlpha = 0.85;
+      ctx.fillRect(left, bbox.top, right - left, 3 * devicePixelRatio);
       ctx.fillRect(left, bbox.top, Math.max(1, devicePixelRatio), bbox.height);
       ctx.restore();
     }

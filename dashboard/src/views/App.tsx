@@ -1,19 +1,24 @@
-//! The page: which of its faces is shown (sign-in, denied, desk), and the desk's layout.
+//! The page: which of its faces is shown (sign-in, denied, desk, wall, local), and the desk's layout.
+import { useEffect } from 'preact/hooks';
 import { ShapeDefs } from '../ui/shape';
-import { announcement, hasPicture, helping, link, searching, selection, t, view } from '../store';
+import { lazy } from '../ui/lazy';
+import { announcement, face, hasPicture, helping, link, searching, selection, t } from '../store';
 import { Demo } from './Demo';
 import { Detail } from './Detail';
 import { Help } from './Help';
 import { installKeys } from './keys';
-import { MapPane } from './MapPane';
 import { Notices } from './Notices';
 import { Queue } from './Queue';
 import { Search } from './Search';
 import { Denied, SignIn } from './SignIn';
-import { Sources } from './Sources';
 import { TopBar } from './TopBar';
 import { TrendBar } from './TrendBar';
-import { useEffect } from 'preact/hooks';
+
+const waiting = () => <p class="say quiet" role="status">{t('part.loading')}</p>;
+const MapPane = lazy(() => import('./MapPane').then((m) => m.MapPane), waiting);
+const Sources = lazy(() => import('./Sources').then((m) => m.Sources), waiting);
+const Wall = lazy(() => import('./Wall').then((m) => m.Wall), waiting);
+const Local = lazy(() => import('./Local').then((m) => m.Local), waiting);
 
 export function App() {
   useEffect(installKeys, []);
@@ -21,24 +26,45 @@ export function App() {
   if (phase === 'signed_out') return <SignIn />;
   if (phase === 'denied' && !hasPicture.value) return <Denied />;
   return (
-    <div class={`desk${selection.value ? ' with-detail' : ''}`}>
+    <>
       <ShapeDefs />
+      {face.value === 'wall' ? <Wall.Part /> : face.value === 'local' ? <Local.Part /> : <Desk />}
+      {searching.value && <Search />}
+      {helping.value && <Help />}
+      <div class="visually-hidden" role="alert" aria-live="assertive" data-testid="live-region">{announcement.value}</div>
+      {!hasPicture.value && <p class="visually-hidden" role="status">{t('loading.picture')}</p>}
+    </>
+  );
+}
+
+function Desk() {
+  // The list never waits for the map: its library is asked for once the list stands.
+  useEffect(() => {
+    if (!hasPicture.value) return;
+    const ask = async (): Promise<void> => { const drawing = await import('./MapDrawing'); if (drawing.webgl) await drawing.loadMap(); };
+    setTimeout(() => void ask().catch(() => undefined), 0);
+  }, [hasPicture.value]);
+  return (
+    <div class={`desk view-${face.value}${selection.value ? ' with-detail' : ''}`}>
       <TopBar />
       <main class="panes">
         <Queue />
         {/* In the middle column: what comes and goes here moves neither the queue nor the detail. */}
         <div class="centre">
           <Notices />
-          {view.value === 'sources' ? <Sources /> : <MapPane />}
+          <Centre />
           <Demo />
         </div>
         {selection.value && <Detail />}
       </main>
       <TrendBar />
-      {searching.value && <Search />}
-      {helping.value && <Help />}
-      <div class="visually-hidden" role="alert" aria-live="assertive" data-testid="live-region">{announcement.value}</div>
-      {!hasPicture.value && <p class="visually-hidden" role="status">{t('loading.picture')}</p>}
     </div>
   );
+}
+
+function Centre() {
+  switch (face.value) {
+    case 'sources': return <Sources.Part />;
+    default: return <MapPane.Part />;
+  }
 }

@@ -2,14 +2,14 @@
 import { formatAge, formatValue } from '../format';
 import { fieldName } from '../i18n/names';
 import { rankOf } from '../live/queue';
-import { areas, byArea, lang, now, select, selection, t, zone } from '../store';
+import { byArea, catalog, lang, now, select, selection, t, zone } from '../store';
 import { Shape } from '../ui/shape';
 import { drawn } from './layers';
 
 export function AreaTable() {
   const d = drawn.value;
   const collator = new Intl.Collator('vi');
-  const rows = (areas.value?.features ?? []).map((f) => ({ code: f.properties.code, name: f.properties.name, state: byArea.value.get(f.properties.code), value: d?.values.get(f.properties.code) }));
+  const rows = (catalog.value?.areas ?? []).map((a) => ({ code: a.code, name: a.name, state: byArea.value.get(a.code), value: d?.values.get(a.code) }));
   rows.sort((a, b) => (a.state ? rankOf(a.state.worst) : 9) - (b.state ? rankOf(b.state.worst) : 9) || (b.state?.open ?? 0) - (a.state?.open ?? 0) || collator.compare(a.name, b.name));
   return (
     <div class="table-frame" tabIndex={0} role="region" aria-label={t('map.as_table')}>

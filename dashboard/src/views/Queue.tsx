@@ -1,10 +1,11 @@
 //! The alert queue: filters, rows in their order, and stillness under the hand.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { formatAge, shortAreaName } from '../format';
-import { SEVERITIES, holdOrder, isFiltering, isUnacknowledged, NO_FILTER } from '../live/queue';
-import { alerts, arrivals, catalog, coarseNow, counts, filter, hasPicture, hidden, lang, queue, select, selection, shownOrder, t, unacknowledged, zone } from '../store';
-import { Shape, lookOf } from '../ui/shape';
-import type { AlertView, Severity } from '../wire';
+import { shortAreaName } from '../format';
+import { SEVERITIES, holdOrder, isFiltering, NO_FILTER } from '../live/queue';
+import { alerts, areaNames, catalog, counts, filter, hasPicture, hidden, lang, myName, places, queue, sectorCounts, shownOrder, t, unacknowledged } from '../store';
+import { Shape } from '../ui/shape';
+import type { Severity } from '../wire';
+import { AlertRow } from './AlertRow';
 
 const MAX_ROWS = 400;
 
@@ -23,25 +24,26 @@ export function Queue() {
 
 function Filters() {
   const f = filter.value;
-  // sectors that nothing watches have no alerts to filter
-  const watched = new Set([...(catalog.value?.measurements ?? []).map((m) => m.sector), ...[...alerts.value.values()].map((a) => a.sector), ...f.sectors]);
-  const sectors = (catalog.value?.sectors ?? []).filter((s) => watched.has(s.code));
+  // A sector without alerts has nothing to filter; the room is the rows'.
+  const sectors = (catalog.value?.sectors ?? []).filter((s) => (sectorCounts.value.get(s.code) ?? 0) > 0 || f.sectors.includes(s.code));
   const toggle = <T extends string>(list: readonly T[], item: T): T[] => (list.includes(item) ? list.filter((x) => x !== item) : [...list, item]);
-  const perSector = new Map<string, number>();
-  for (const a of alerts.value.values()) if (a.condition === 'firing' || a.condition === 'no_data') perSector.set(a.sector, (perSector.get(a.sector) ?? 0) + 1);
   return (
     <div class="filters" role="group" aria-label={t('queue.filters')}>
       {SEVERITIES.map((severity: Severity) => (
         <button key={severity} type="button" class="chip pick" aria-pressed={f.severities.includes(severity)} data-testid={`filter-${severity}`}
           title={t(`severity.${severity}`)} aria-label={`${t(`severity.${severity}`)} ${counts.value[severity].open}`}
           onClick={() => { filter.value = { ...f, severities: toggle(f.severities, severity) }; }}>
-          <Shape severity={severity} look="outline" size={12} />
+          <Shape severity={severity} look="outline" size={12} /> <span class="quiet">{counts.value[severity].open}</span>
         </button>
       ))}
+      {myName.value !== '' && (
+        <button type="button" class="chip pick" aria-pressed={f.mine} data-testid="filter-mine" onClick={() => { filter.value = { ...f, mine: !f.mine }; }}>{t('queue.mine')}</button>
+      )}
+      <AreaChip />
       {sectors.map((s) => (
         <button key={s.code} type="button" class="chip pick" aria-pressed={f.sectors.includes(s.code)} data-testid={`filter-${s.code}`}
           onClick={() => { filter.value = { ...f, sectors: toggle(f.sectors, s.code) }; }}>
-          {s.name[lang.value]} <span class="quiet">{perSector.get(s.code) ?? 0}</span>
+          {s.name[lang.value]} <span class="quiet">{sectorCounts.value.get(s.code) ?? 0}</span>
         </button>
       ))}
       {isFiltering(f) && <button type="button" class="chip clear" onClick={() => { filter.value = NO_FILTER; }} aria-label={t('queue.clear_filter')} title={t('queue.clear_filter')}>×</button>}
@@ -51,6 +53,25 @@ function Filters() {
         </button>
       )}
     </div>
+  );
+}
+
+/** One area or group; the choice stands as a chip of its own, pressing it again takes it away. */
+function AreaChip() {
+  const f = filter.value;
+  const [code] = f.areas;
+  if (code !== undefined) {
+    return <button type="button" class="chip pick" aria-pressed="true" data-testid="filter-area" onClick={() => { filter.value = { ...f, areas: [] }; }}>{shortAreaName(areaNames.value.get(code) ?? code)} ×</button>;
+  }
+  if (places.value.length < 2) return null;
+  return (
+    <select class="chip area-pick" data-testid="filter-area" aria-label={t('queue.area')} value="" onChange={(e) => { if (e.currentTarget.value !== '') filter.value = { ...f, areas: [e.currentTarget.value] }; }}>
+      <option value="">{t('queue.area')}</option>
+      {(catalog.value?.groups.length ?? 0) > 0 && (
+        <optgroup label={t('era.former')}>{catalog.value?.groups.map((g) => <option key={g.code} value={g.code}>{g.name[lang.value]}</option>)}</optgroup>
+      )}
+      <optgroup label={t('era.now')}>{catalog.value?.areas.map((a) => <option key={a.code} value={a.code}>{a.name}</option>)}</optgroup>
+    </select>
   );
 }
 
@@ -96,7 +117,7 @@ function Rows() {
       <ul class="rows" ref={list} tabIndex={-1} onScroll={(e) => setScrolled(e.currentTarget.scrollTop > 4)}>
         {rows.map((id) => {
           const alert = alerts.value.get(id);
-          return alert ? <Row key={id} alert={alert} /> : null;
+          return alert ? <li key={id}><AlertRow alert={alert} /></li> : null;
         })}
         {order.length > MAX_ROWS && <li class="quiet more">{t('queue.more', { n: order.length - MAX_ROWS })}</li>}
       </ul>
@@ -106,32 +127,4 @@ function Rows() {
 
 function Say({ line, next, testid, children }: { line: string; next: string; testid: string; children?: preact.ComponentChildren }) {
   return <div class="say" data-testid={testid}><p>{line}</p>{next !== '' && <p class="quiet">{next}</p>}{children}</div>;
-}
-
-function Row({ alert }: { alert: AlertView }) {
-  const chosen = selection.value?.kind === 'alert' && selection.value.id === alert.id;
-  const strong = isUnacknowledged(alert);
-  const source = alert.key.source;
-  const where = alert.area ? shortAreaName(alert.area.name) : t('queue.outside_areas');
-  const classes = ['alert', `sev-edge-${alert.severity}`, strong ? 'unacknowledged' : '', chosen ? 'chosen' : '', arrivals.has(alert.id) ? 'arrived' : '', alert.condition === 'no_data' ? 'no-data' : ''];
-  return (
-    <li>
-      <button type="button" class={classes.join(' ')} aria-current={chosen ? 'true' : undefined} onClick={() => select({ kind: 'alert', id: alert.id })}
-        data-testid="alert-row" data-alert-id={alert.id} data-rule={alert.rule} data-condition={alert.condition} data-handling={alert.handling} data-severity={alert.severity} data-version={alert.version}>
-        <Shape severity={alert.severity} look={lookOf(alert)} size={16} />
-        <span class="visually-hidden">{t(`severity.${alert.severity}`)}:</span>
-        <span class="title">{alert.title[lang.value]}</span>
-        <span class="where">{where}{source ? ` · ${source}` : ''}</span>
-        <span class="state">{stateWords(alert)}</span>
-        <span class="age">{formatAge(alert.since, coarseNow.value, zone.value, lang.value)}{alert.retroactive ? ` · ${t('queue.retroactive')}` : ''}</span>
-      </button>
-    </li>
-  );
-}
-
-function stateWords(alert: AlertView): string {
-  if (alert.condition === 'no_data') return t('condition.no_data');
-  if (alert.condition === 'resolved') return t('condition.resolved');
-  if (alert.acknowledged) return alert.acknowledged.by;
-  return alert.handling === 'new' ? t('queue.new') : t(`handling.${alert.handling}`);
 }

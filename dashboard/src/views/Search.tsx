@@ -2,7 +2,7 @@
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { fold } from '../format';
 import { isListed } from '../live/queue';
-import { alerts, areas, lang, searching, select, t } from '../store';
+import { alerts, catalog, lang, searching, select, t } from '../store';
 import { Shape, lookOf } from '../ui/shape';
 import type { AlertView } from '../wire';
 
@@ -14,9 +14,7 @@ function find(text: string, list: Iterable<AlertView>): Hit[] {
   if (words.length === 0) return [];
   const has = (where: string): boolean => { const folded = fold(where); return words.every((w) => folded.includes(w)); };
   const hits: Hit[] = [];
-  for (const f of areas.value?.features ?? []) {
-    if (has(`${f.properties.name} ${f.properties.code}`)) hits.push({ kind: 'area', code: f.properties.code, name: f.properties.name });
-  }
+  for (const { code, name } of catalog.value?.areas ?? []) if (has(`${name} ${code}`)) hits.push({ kind: 'area', code, name });
   const starts = (h: Hit): number => (h.kind === 'area' && fold(h.name).replace(/^\S+ /, '').startsWith(words[0] ?? '') ? 0 : 1);
   hits.sort((a, b) => starts(a) - starts(b));
   for (const alert of list) {
@@ -31,7 +29,7 @@ export function Search() {
   const [at, setAt] = useState(0);
   // Before the next key: what is typed right after "/" belongs to the field.
   useLayoutEffect(() => dialog.current?.showModal(), []);
-  const hits = useMemo(() => find(text, alerts.value.values()), [text, alerts.value, areas.value]);
+  const hits = useMemo(() => find(text, alerts.value.values()), [text, alerts.value, catalog.value]);
   const shown = hits.slice(0, MAX_HITS);
   const close = (): void => { searching.value = false; };
   const go = (hit: Hit | undefined): void => {

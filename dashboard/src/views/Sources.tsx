@@ -1,7 +1,7 @@
 //! The sources page: who is heard, who is silent, late, refused, whose clock is wrong; by area, worst first.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { getSources } from '../api';
+import { getAllSources } from '../api';
 import { formatAge, formatNumber, formatSpan } from '../format';
 import { CLOCK_AHEAD, sourcesByArea, trouble, type AreaSources } from '../live/sources';
 import { greetings, lang, now, t, view, zone } from '../store';
@@ -18,21 +18,10 @@ export function Sources() {
     let gone = false;
     let timer = 0;
     const ask = async (): Promise<void> => {
-      const all: SourceView[] = [];
-      for (let after: string | null = ''; after !== null;) {
-        const answer = await getSources(after);
-        if (gone) return;
-        if (!answer.ok) {
-          failed.value = answer.problem?.message[lang.peek()] ?? t('sources.failed');
-          break;
-        }
-        all.push(...answer.value.sources);
-        after = answer.value.more ? answer.value.sources.at(-1)?.id ?? null : null;
-        if (after === null) {
-          list.value = all;
-          failed.value = '';
-        }
-      }
+      const answer = await getAllSources(false);
+      if (gone) return;
+      failed.value = answer.ok ? '' : answer.problem?.message[lang.peek()] ?? t('sources.failed');
+      if (answer.ok) list.value = answer.value;
       timer = window.setTimeout(() => void ask(), AGAIN);
     };
     void ask();

@@ -1,19 +1,19 @@
 import { formatClock, formatDate, formatNumber, formatSpan } from '../format';
 import { SEVERITIES } from '../live/queue';
 import {
-  areas, board, catalog, counts, filter, health, helping, lang, link, me, now, openAccess, personName, searching, setLang, setTheme, signOut, t, theme, view, zone,
+  board, catalog, counts, era, filter, health, helping, lang, link, me, now, openAccess, personName, places, searching, setLang, setTheme, signOut, t, theme, view, zone,
 } from '../store';
 import { Shape } from '../ui/shape';
 import type { Severity } from '../wire';
 
 export function TopBar() {
   const place = catalog.value?.place[lang.value] ?? t('app.name');
-  const count = areas.value?.features.length ?? 0;
+  const count = places.value.length;
   return (
     <header class="top">
       <h1 class="place" data-testid="place">
         <b>{place}</b>
-        {count > 0 && <span class="quiet"> · {t('top.areas', { n: count })}</span>}
+        {count > 0 && <span class="quiet"> · {t(era.value === 'former' ? 'top.areas_former' : 'top.areas', { n: count })}</span>}
       </h1>
       <Counts />
       <span class="stretch" />

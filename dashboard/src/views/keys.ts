@@ -1,6 +1,7 @@
 //! The keyboard: j k Enter a Esc / m ?, g and a letter for another view. Nothing is taken from a field somebody types in, nor from a pressed modifier.
-import { acknowledge, helping, hasPicture, resumeAt, searching, select, selection, shownOrder, view } from '../store';
+import { acknowledge, face, helping, hasPicture, resumeAt, searching, select, selection, shownOrder, view } from '../store';
 import { nextSelection } from '../live/queue';
+import type { View } from '../route';
 
 /** Set by the panes, so that keys need not know them. */
 export const focusTargets: { map: (() => void) | null; detail: (() => void) | null } = { map: null, detail: null };
@@ -23,6 +24,7 @@ function close(target: HTMLElement | null): void {
 
 /** After g the next letter says where to go. */
 const GO_WITHIN = 1_500;
+const GO: Readonly<Record<string, View>> = { o: 'desk', w: 'wall', l: 'local', a: 'analyst', s: 'sources', p: 'pipelines', h: 'history' };
 let goAt = -Infinity;
 
 function onKey(event: KeyboardEvent): void {
@@ -40,11 +42,14 @@ function onKey(event: KeyboardEvent): void {
   if (typing || searching.peek() || helping.peek() || !hasPicture.peek()) return;
   const going = performance.now() - goAt < GO_WITHIN;
   goAt = -Infinity;
-  if (going && (event.key === 'o' || event.key === 's')) {
-    view.value = event.key === 'o' ? 'desk' : 'sources';
+  const to = going ? GO[event.key] : undefined;
+  if (to) {
+    view.value = to;
     event.preventDefault();
     return;
   }
+  // Nobody points at the wall: only another page can be asked for there.
+  if (face.peek() === 'wall' && event.key !== 'g' && event.key !== '?') return;
   const selected = selection.peek();
   switch (event.key) {
     case 'j': move(1); break;
