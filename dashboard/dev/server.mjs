@@ -64,7 +64,7 @@ function rowOf(source, end, revision = 0) {
 
 function evidenceOf(rule, source, end) {
   const row = rowOf(source, end);
-  return { measurement: rule.measurement, window_start: row.start, window_end: row.end, revision: 0, state: 'final', values: row.values, when: rule.when, until: rule.until, for_ms: rule.for_ms, rule_version: hash(rule.when).toString(16).padStart(8, '0') + '9e1c', heard: null, expected: null, clauses: [] };
+  return { measurement: rule.measurement, window_start: row.start, window_end: row.end, revision: 0, state: 'final', values: row.values, when: rule.when, until: rule.until, for_ms: rule.for_ms, rule_version: hash(rule.when).toString(16).padStart(8, '0') + '9e1c', heard: null, expected: null, clauses: rule.when.split(/ && /).map((text) => { const m = /^(\w+) (>=?|<=?) ([\d.]+)$/.exec(text); return { text, value: m ? row.values[m[1]] ?? null : null, limit: m ? Number(m[3]) : null, truth: true }; }) };
 }
 
 function makeAlert(ruleName, nth, since) {
@@ -183,6 +183,7 @@ const server = createServer(async (request, response) => {
     response.end(value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value));
   };
   try {
+    if (url.pathname === '/healthz') return answer(200, {});
     if (url.pathname.startsWith('/dev/')) return answer(200, control(url));
     if (url.pathname.startsWith('/api/')) return await api(request, url, answer);
     const path = url.pathname === '/' ? '/index.html' : normalize(url.pathname);
@@ -222,16 +223,94 @@ async function api(request, url, answer) {
     const list = [...alerts.values()].filter((a) => url.searchParams.get('open') !== 'true' || a.condition === 'firing' || a.condition === 'no_data' || a.handling === 'new');
     return answer(200, list.sort((a, b) => b.since - a.since));
   }
+  if (url.pathname === '/api/v1/alerts/history') return answer(200, pastAlerts(url.searchParams));
+  if (url.pathname === '/api/v1/alerts/act') {
+    const wanted = await body(request);
+    const out = { done: [], conflicts: [], unknown: [] };
+    for (const { id, version } of wanted.alerts) {
+      const alert = alerts.get(id);
+      const next = alert && alert.version === version ? acted(alert, wanted) : null;
+      if (!alert) out.unknown.push(id);
+      else if (next) out.done.push(next);
+      else out.conflicts.push({ alert, reason: CHANGED });
+    }
+    if (out.done.length > 0) publish({ alerts: out.done });
+    return answer(200, out);
+  }
+  if (url.pathname === '/api/v1/pipelines') return answer(200, pipelinesNow());
+  if (/^\/api\/v1\/pipelines\/\w+\/explain$/.test(url.pathname)) return answer(200, explained(url.pathname.split('/')[4], url.searchParams.get('measurement')));
+  if (url.pathname === '/api/v1/sources') return answer(200, sourcesNow(url.searchParams.get('troubled') === 'true'));
+  if (url.pathname === '/api/v1/rejected') return answer(200, { records: [], next: null });
   const [, id, act] = /^\/api\/v1\/alerts\/([0-9a-f]{32})(\/act)?$/.exec(url.pathname) ?? [];
   const alert = alerts.get(id);
   if (!alert) return answer(404, problem('not_found', 'Không có cảnh báo này.', 'No such alert.'));
   if (!act) return answer(200, { alert, history: histories.get(id) });
   const wanted = await body(request);
-  if (wanted.version !== alert.version || alert.handling !== 'new') return answer(409, { alert, reason: { vi: 'Cảnh báo đã thay đổi. Hãy xem lại.', en: 'The alert has changed. Look at it again.' } });
-  const by = wanted.name ?? me().name;
-  const next = change(alert, { handling: 'acknowledged', acknowledged: { by, at: Date.now(), note: wanted.note }, acted: Date.now() }, { at: Date.now(), what: 'acknowledged', by, note: wanted.note || null });
+  const next = wanted.version === alert.version ? acted(alert, wanted) : null;
+  if (!next) return answer(409, { alert, reason: CHANGED });
   publish({ alerts: [next] });
   return answer(200, next);
+}
+
+const CHANGED = { vi: 'Cảnh báo đã thay đổi. Hãy xem lại.', en: 'The alert has changed. Look at it again.' };
+
+/** The alert after an act, or null where the act makes no sense. */
+function acted(alert, { act, note, name }) {
+  const by = name ?? me().name;
+  const at = Date.now();
+  const said = { by, at, note: note ?? '' };
+  const entry = (what, more = {}) => ({ at, what, by, note: note || null, ...more });
+  const done = (changes, story) => change(alert, { ...changes, acted: at }, story);
+  switch (act.kind) {
+    case 'acknowledge': return alert.handling === 'new' ? done({ handling: 'acknowledged', acknowledged: said }, entry('acknowledged')) : null;
+    case 'unacknowledge': return alert.handling === 'acknowledged' ? done({ handling: 'new', acknowledged: null }, entry('unacknowledged')) : null;
+    case 'assign': return alert.handling === 'closed' ? null : done({ handling: 'assigned', assigned: { to: act.to, ...said } }, entry('assigned', { to: act.to }));
+    case 'note': return done({ notes: alert.notes + 1 }, entry('noted'));
+    case 'close': return alert.handling === 'closed' ? null : done({ handling: 'closed', closed: { ...said, verdict: act.verdict } }, entry('closed', { verdict: act.verdict }));
+    case 'reopen': return alert.handling === 'closed' ? done({ handling: alert.assigned ? 'assigned' : 'acknowledged', closed: undefined }, entry('reopened')) : null;
+    default: return done({ steps: [...alert.steps.filter((s) => s.step !== act.step), ...(act.done ? [{ step: act.step, by, at }] : [])] }, entry(act.done ? 'step_done' : 'step_undone', { step: act.step }));
+  }
+}
+
+const folded = (text) => text.normalize('NFD').replace(/\p{M}/gu, '').replace(/[đĐ]/g, 'd').toLowerCase();
+
+function pastAlerts(q) {
+  const words = folded(q.get('text') ?? '').split(/\s+/).filter((w) => w !== '');
+  const list = [...alerts.values()].filter((a) => words.every((w) => folded(`${a.title.vi} ${a.title.en} ${a.area.name}`).includes(w))
+    && (!q.get('rule') || a.rule === q.get('rule')) && (!q.get('area') || a.area.code === q.get('area')) && (!q.get('severity') || a.severity === q.get('severity')) && (!q.get('verdict') || a.closed?.verdict === q.get('verdict')));
+  return { alerts: list.sort((a, b) => b.since - a.since).slice(0, Number(q.get('limit') ?? 100)), next: null, total: list.length };
+}
+
+function sourcesNow(troubled) {
+  const list = sources.map((s) => ({
+    id: s.id, name: { vi: s.id, en: s.id }, registered: true, kind: null, types: [], area: s.area, sector: MEASUREMENTS.get(s.measurement).sector, position: s.at, cadence_ms: MEASUREMENTS.get(s.measurement).every_ms,
+    last_heard: silent.has(s.id) ? Date.now() - 25 * MINUTE : Date.now() - 9_000, silent: silent.has(s.id), accepted: 500, late: s.seed % 31 === 0 ? 4 : 0, duplicate: 0, conflict: 0, rejected: s.seed % 57 === 0 ? 2 : 0, invalid_field: 0, worst_delay_ms: 0, clock_offset_ms: 0,
+  }));
+  return { at: Date.now(), sources: list.filter((s) => !troubled || s.silent || s.rejected > 0).sort((a, b) => (a.id < b.id ? -1 : 1)), more: false };
+}
+
+const holdOf = (now) => ({ start: Math.floor(now / MINUTE) * MINUTE - MINUTE, end: Math.floor(now / MINUTE) * MINUTE, since: now - 4_000, holders: [{ topic: 'events', partition: 2, watermark: Math.floor(now / MINUTE) * MINUTE - 3_000, idle_at: now + 21_000, unreadable: false, source: 'L018', heard: now - 9_000 }], event_time: now, release_at: now + 21_000, release_by: 'idle', deadline: now + 110_000 });
+
+function pipelinesNow() {
+  const now = Date.now();
+  const names = [...new Set(CATALOG.measurements.map((m) => m.pipeline))];
+  return {
+    at: now, live: true,
+    pipelines: names.map((name) => ({
+      name, sector: CATALOG.measurements.find((m) => m.pipeline === name).sector, file: `pipelines/${name}.yaml`, text: `pipeline: ${name}\nout_of_orderness: 5s\nlateness: 5m\n`, from: [name.replace('_', '.')],
+      timing: { out_of_orderness_ms: 5_000, lateness_ms: 300_000, idle_after_ms: 30_000, patience_ms: 120_000, max_delay_ms: 900_000, dedup_ms: 360_000 },
+      windows: CATALOG.measurements.filter((m) => m.pipeline === name).map((m) => ({ measurement: m.measurement, every_ms: m.every_ms, period_ms: m.every_ms, early_ms: m.every_ms >= 60 * MINUTE ? MINUTE : null, gauge: null, by: m.tags, fields: m.fields, held: byMeasurement(m.measurement).length * 2, oldest: holdOf(now) })),
+      rules: CATALOG.rules.filter((r) => r.pipeline === name).map((r) => ({ ...r, alerts: { pending: 1, firing: [...alerts.values()].filter((a) => a.rule === r.rule && a.condition === 'firing').length, no_data: 0, resolved: 0 } })),
+      rates: { over_ms: 60_000, read: 22.4, accepted: 20.1, late: 0.3, duplicate: 0.1, rejected: 0, unwanted: 1.9 },
+      partitions: [0, 1, 2, 3].map((partition) => ({ topic: 'events', partition, watermark: now - 5_000 - partition * 1_700, lag_ms: 5_000 + partition * 1_700, idle: partition === 3, unreadable: false, quiet_ms: partition === 3 ? 48_000 : 300, rate_per_s: 5.2 - partition, next_offset: 182_113 + partition * 17, behind: partition === 2 ? 4 : 0, source: `L0${10 + partition}`, heard: now - 4_000 })),
+    })),
+  };
+}
+
+function explained(pipeline, measurement) {
+  const now = Date.now();
+  return { at: now, pipeline, measurement, key: {}, state: 'open', start: null, end: null, hold: holdOf(now), quiet: sources.filter((s) => silent.has(s.id)).map((s) => ({ id: s.id, name: { vi: s.id, en: s.id }, area: s.area, last_heard: now - 25 * MINUTE, cadence_ms: MINUTE })), quiet_total: silent.size,
+    says: { vi: 'Cửa sổ còn mở vì phân vùng events/2 chưa vượt qua cuối cửa sổ; nó sẽ chốt khi phân vùng này nghỉ, sau 21 giây.', en: 'The window is open because partition events/2 has not passed its end; it fires when that partition falls idle, in 21 s.' } };
 }
 
 function trend(q) {

@@ -1,5 +1,6 @@
 //! The REST interface. Every answer is a value, refusals too; nothing here throws for what a server or a network does.
-import type { ActRequest, AlertDetail, AlertView, Catalog, Me, Problem, SourceView, SourcesNow, Trend } from './wire';
+import type { ActRequest, AlertDetail, AlertView, AlertsPage, BulkAnswer, BulkRequest, Catalog, Explanation, Me, PipelinesNow, Problem, RejectedPage, SourceView, SourcesNow, Trend } from './wire';
+import { pastQuery, type Past } from './route';
 
 export type Answer<T> =
   | { ok: true; status: number; value: T }
@@ -58,8 +59,9 @@ export async function getAllSources(troubled: boolean): Promise<Answer<SourceVie
     if (after === '') return { ok: true, status: 200, value: all };
   }
 }
-export const getAlert = (id: string) => call<AlertDetail>('GET', `/api/v1/alerts/${encodeURIComponent(id)}`);
 export const act = (id: string, request: ActRequest) => call<AlertView>('POST', `/api/v1/alerts/${encodeURIComponent(id)}/act`, request);
+export const actOnMany = (request: BulkRequest) => call<BulkAnswer>('POST', '/api/v1/alerts/act', request);
+export const getAlert = (id: string) => call<AlertDetail>('GET', `/api/v1/alerts/${encodeURIComponent(id)}`);
 /** How long a small question and its answer take, in ms; `null`: no answer. */
 export async function measureRoundTrip(): Promise<number | null> {
   const begun = performance.now();
@@ -69,6 +71,15 @@ export async function measureRoundTrip(): Promise<number | null> {
   } catch {
     return null;
   }
+}
+export const getPipelines = () => call<PipelinesNow>('GET', '/api/v1/pipelines');
+export const explainWindow = (pipeline: string, measurement: string) => call<Explanation>('GET', `/api/v1/pipelines/${encodeURIComponent(pipeline)}/explain?${new URLSearchParams({ measurement })}`);
+export const getRejected = (limit: number) => call<RejectedPage>('GET', `/api/v1/rejected?limit=${limit}`);
+export function getHistory(past: Past, after: string | null, limit: number) {
+  const query = pastQuery(past);
+  query.set('limit', String(limit));
+  if (after !== null) query.set('after', after);
+  return call<AlertsPage>('GET', `/api/v1/alerts/history?${query}`);
 }
 export const signIn = (token: string) => call<null>('POST', '/api/v1/session', { token });
 export const signOut = () => call<null>('DELETE', '/api/v1/session');

@@ -71,11 +71,41 @@ export function formatDate(ms: number, zone: string): string {
   return `${p.day}/${p.month}/${p.year}`;
 }
 
+/** dd/MM at midnight, else dd/MM HH:mm. */
+export function formatDayTime(ms: number, zone: string): string {
+  const p = parts(ms, zone);
+  return p.hour === '00' && p.minute === '00' ? `${p.day}/${p.month}` : `${p.day}/${p.month} ${p.hour}:${p.minute}`;
+}
+
 /** HH:mm on the same day, else dd/MM HH:mm. */
 export function formatMoment(ms: number, now: number, zone: string): string {
   const p = parts(ms, zone);
   const same = formatDate(ms, zone) === formatDate(now, zone);
   return same ? `${p.hour}:${p.minute}` : `${p.day}/${p.month} ${p.hour}:${p.minute}`;
+}
+
+/** dd/MM/yyyy HH:mm in the zone of the area, in both languages. */
+export function formatStamp(ms: number, zone: string): string {
+  return `${formatDate(ms, zone)} ${formatTime(ms, zone)}`;
+}
+
+/** What `formatStamp` writes, read again; without a time the day's beginning. `null`: it is no such moment. */
+export function parseStamp(text: string, zone: string): number | null {
+  const match = /^\s*(\d{1,2})\/(\d{1,2})\/(\d{4})(?:\s+(\d{1,2}):(\d{2}))?\s*$/.exec(text);
+  if (!match) return null;
+  const [day = 0, month = 0, year = 0, hour = 0, minute = 0] = match.slice(1).map((part) => Number(part ?? 0));
+  const wall = Date.UTC(year, month - 1, day, hour, minute);
+  // Twice: the offset that holds there may differ from the one that holds at the first guess.
+  let at = wall;
+  for (let n = 0; n < 2; n += 1) at = wall - offsetAt(at, zone);
+  return formatStamp(at, zone) === `${pad(day)}/${pad(month)}/${year} ${pad(hour)}:${pad(minute)}` ? at : null;
+}
+
+const pad = (n: number): string => String(n).padStart(2, '0');
+
+function offsetAt(ms: number, zone: string): number {
+  const p = parts(ms, zone);
+  return Date.UTC(Number(p.year), Number(p.month) - 1, Number(p.day), Number(p.hour), Number(p.minute)) - Math.floor(ms / 60_000) * 60_000;
 }
 
 /** "3 phút trước" up to an hour, then HH:mm, then with the day. */

@@ -1,8 +1,13 @@
 import './ui/app.css';
 import { render } from 'preact';
+import { effect } from '@preact/signals';
+import { followSelection } from './acts';
+import { watchTone } from './watch';
 import { start } from './store';
 import { App } from './views/App';
 
 start();
+effect(followSelection);
+watchTone();
 const host = document.getElementById('app');
 if (host) render(<App />, host);

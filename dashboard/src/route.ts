@@ -17,6 +17,17 @@ export interface FigureChoice { measurement: string; field: string; key: Record<
 export interface Past { text: string; area: string; rule: string; severity: string; owner: string; verdict: string; from: number | null; to: number | null }
 export const WHOLE_PAST: Past = { text: '', area: '', rule: '', severity: '', owner: '', verdict: '', from: null, to: null };
 
+const PAST_TEXTS = ['text', 'area', 'rule', 'severity', 'owner', 'verdict'] as const;
+
+/** The question as the server reads it. */
+export function pastQuery(past: Past): URLSearchParams {
+  const q = new URLSearchParams();
+  for (const name of PAST_TEXTS) if (past[name].trim() !== '') q.set(name, past[name].trim());
+  if (past.from !== null) q.set('from', String(past.from));
+  if (past.to !== null) q.set('to', String(past.to));
+  return q;
+}
+
 export interface Route {
   view: View;
   selection: Selection;
@@ -80,8 +91,6 @@ function parseFigure(q: URLSearchParams, name: string, tags: string): FigureChoi
   for (const [tag, value] of q) if (tag.startsWith(tags)) key[tag.slice(tags.length)] = value;
   return { measurement, field, key };
 }
-
-const PAST_TEXTS = ['text', 'area', 'rule', 'severity', 'owner', 'verdict'] as const;
 
 function parsePast(q: URLSearchParams): Past {
   const past = { ...WHOLE_PAST };

@@ -11,14 +11,14 @@ import { batch, computed, effect, signal } from '@preact/signals';
 import * as api from './api';
 import type { Lang } from './format';
 import { translate, type Key } from './i18n';
-import { EMPTY, applyAlert, applySnapshot, applyUpdates, type Board } from './live/board';
+import { EMPTY, applySnapshot, applyUpdates, type Board } from './live/board';
 import { Connection, type Access, type LinkState } from './live/connection';
 import { keepSamples, sampleOf, type Sample } from './live/latency';
 import { membersOf, placesOf, type Era } from './live/places';
 import { alertsByArea, countBySector, countBySeverity, hiddenCriticals, isUnacknowledged, orderQueue, type Filter, type Reader } from './live/queue';
 import type { Span } from './live/span';
 import { formatRoute, parseRoute, type FigureChoice, type Layer, type Past, type Selection, type Theme, type View } from './route';
-import type { ActConflict, AlertView, Catalog, Me, MeasurementView, RuleView, Update } from './wire';
+import type { AlertView, Catalog, Me, MeasurementView, RuleView, Update } from './wire';
 
 const MAX_WAITING = 1_000;
 const remembered = (name: string): string | null => {
@@ -85,6 +85,9 @@ export const cutOff = computed(() => link.value.phase !== 'live' && hasPicture.v
 const nameAsked = signal(false);
 /** Access without tokens: the server names nobody, and an action carries the person's name. */
 export const openAccess = computed(() => me.value !== null && (me.value.name === '' || nameAsked.value));
+export const askName = (): void => { nameAsked.value = true; };
+/** Whether this reader may act on alerts; never on those of the past. */
+export const mayAct = computed(() => me.value?.may_act === true);
 /** Counts greetings: what is asked by REST is asked again after each. */
 export const greetings = signal(0);
 /** For ages in words: they change no faster than this. */
@@ -269,49 +272,10 @@ export async function signOut(): Promise<void> {
 
 // ---- acts
 
-export type AckState = { id: string; phase: 'saving' | 'changed' | 'offline' | 'refused' | 'name'; message: string };
-export const ackState = signal<AckState | null>(null);
 /** The row that followed the acknowledged one: j goes there (queue.ts, nextSelection). */
 export const resumeAt = signal<string | null>(null);
 /** What the list shows just now, in its order; the queue view writes it, the keys read it. */
 export const shownOrder = signal<readonly string[]>([]);
-
-export async function acknowledge(id: string, note: string): Promise<void> {
-  const alert = board.peek().alerts.get(id);
-  if (!alert || !isUnacknowledged(alert) || me.peek()?.may_act !== true) return;
-  if (ackState.peek()?.id === id && ackState.peek()?.phase === 'saving') return;
-  if (openAccess.peek() && personName.peek().trim() === '') {
-    batch(() => {
-      select({ kind: 'alert', id });
-      ackState.value = { id, phase: 'name', message: t('ack.name_needed') };
-    });
-    return;
-  }
-  const order = shownOrder.peek();
-  const next = order[order.indexOf(id) + 1] ?? null;
-  ackState.value = { id, phase: 'saving', message: t('ack.saving') };
-  const answer = await api.act(id, { version: alert.version, name: openAccess.peek() ? personName.peek().trim() : null, note, act: { kind: 'acknowledge' } });
-  batch(() => {
-    if (answer.ok) {
-      board.value = applyAlert(board.peek(), answer.value);
-      ackState.value = null;
-      const selected = selection.peek();
-      if (selected?.kind === 'alert' && selected.id === id) resumeAt.value = next;
-    } else if (answer.status === 409) {
-      const conflict = answer.body as ActConflict;
-      board.value = applyAlert(board.peek(), conflict.alert);
-      ackState.value = { id, phase: 'changed', message: conflict.reason[lang.peek()] };
-    } else if (answer.status === 401) {
-      connection.stop('signed_out');
-      ackState.value = null;
-    } else if (answer.problem && /name/.test(answer.problem.code) && !openAccess.peek()) {
-      nameAsked.value = true;
-      ackState.value = { id, phase: 'name', message: answer.problem.message[lang.peek()] };
-    } else if (answer.problem) {
-      ackState.value = { id, phase: 'refused', message: answer.problem.message[lang.peek()] };
-    } else ackState.value = { id, phase: 'offline', message: t('ack.offline') };
-  });
-}
 
 export function setName(name: string): void {
   personName.value = name;
@@ -323,7 +287,6 @@ export function select(next: Selection): void {
     selection.value = next;
     figureChoice.value = null;
     resumeAt.value = null;
-    if (ackState.peek()?.phase !== 'saving') ackState.value = null;
   });
 }
 

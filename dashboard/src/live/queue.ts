@@ -39,7 +39,7 @@ export const NO_FILTER: Filter = { sectors: [], severities: [], areas: [], mine:
 export const isFiltering = (f: Filter): boolean => f.sectors.length > 0 || f.severities.length > 0 || f.areas.length > 0 || f.mine;
 
 /** Whose it is: to whom it was given, else who acknowledged it. */
-export const ownerOf = (a: AlertView): string | null => a.acknowledged?.by ?? null;
+export const ownerOf = (a: AlertView): string | null => a.assigned?.to ?? a.acknowledged?.by ?? null;
 
 /** What a filter's words mean for this reader: the areas that its codes stand for, and the reader's name. */
 export interface Reader { readonly name: string; readonly members: ReadonlySet<string> }

@@ -18,6 +18,14 @@ export function mergePoint(points: readonly TrendPoint[], figure: FigureView, fi
   return kept;
 }
 
+/** The store is not as far as the live rows begin: windows between the two are missing. */
+export function missesBefore(stored: readonly TrendPoint[], live: readonly TrendPoint[], every: number): boolean {
+  const first = live[0];
+  if (!first || every <= 0) return false;
+  const last = stored.filter((p) => p.start < first.start).at(-1);
+  return last === undefined ? stored.length === 0 : first.start - last.start > every * 1.5;
+}
+
 export interface Series {
   /** Window ends, seconds: rules decide at ends, so lines and alert bands meet. */
   x: number[];

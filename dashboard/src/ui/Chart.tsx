@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { lang, theme, zone } from '../store';
 import type { Plot, PlotData } from './plot';
 
-export function Chart({ data, label, compact, testid }: { data: PlotData; label: string; compact: boolean; testid?: string }) {
+export function Chart({ data, label, compact, testid, onPlot }: { data: PlotData; label: string; compact: boolean; testid?: string; onPlot?: (plot: Plot) => void }) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const newest = useRef(data);
@@ -15,6 +15,7 @@ export function Chart({ data, label, compact, testid }: { data: PlotData; label:
     void Promise.all([import('./plot'), document.fonts.load('12px "Inter Variable"')]).then(([{ Plot }]) => {
       if (gone || !host.current) return;
       plot.current = new Plot(host.current, newest.current, { lang: lang.peek(), zone: zone.peek(), compact });
+      onPlot?.(plot.current);
     }).catch(() => setFailed(true));
     return () => {
       gone = true;

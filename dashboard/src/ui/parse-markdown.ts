@@ -112,3 +112,16 @@ function linkOf(whole: string, label: string, href: string, depth: number): Inli
   if (!/^(https?:\/\/|mailto:|tel:)/i.test(href)) return { kind: 'text', text: label };
   return { kind: 'link', href, children: parseInline(label, depth + 1) };
 }
+
+/** Items of all lists, counted from 0 in document order: an item before those nested in it. */
+export function numberItems(blocks: readonly Block[], numbers = new Map<Item, number>()): Map<Item, number> {
+  for (const b of blocks) {
+    if (b.kind === 'quote') numberItems(b.children, numbers);
+    if (b.kind !== 'list') continue;
+    for (const item of b.items) {
+      numbers.set(item, numbers.size);
+      numberItems(item.nested, numbers);
+    }
+  }
+  return numbers;
+}

@@ -2,12 +2,12 @@
 //! Refuses to know: where points come from. Colours are read from the style sheet when it is made; make it anew when the theme changes.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { formatNumber, formatOperator, formatTime, formatValue, type Lang } from '../format';
+import { formatDayTime, formatNumber, formatOperator, formatTime, formatValue, type Lang } from '../format';
 import type { Series } from '../live/trend';
 import type { Limit, Severity } from '../wire';
 
 export interface Band { from: number; to: number; severity: Severity }
-export interface PlotData { series: Series; limits: readonly Limit[]; bands: readonly Band[]; from: number; to: number; unit: string }
+export interface PlotData { series: Series; limits: readonly Limit[]; bands: readonly Band[]; from: number; to: number; unit: string; /** Lowest and highest value shown, where several charts share a scale. */ scale?: [number, number] }
 export interface PlotLook { lang: Lang; zone: string; compact: boolean }
 
 const FONT = '12px "Inter Variable", sans-serif';
@@ -28,8 +28,8 @@ export class Plot {
       cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
       scales: { x: { time: true, range: () => [this.data.from / 1000, this.data.to / 1000] }, y: { range: (_u, low, high) => this.range(low, high) } },
       axes: [
-        { ...axis, size: 22, gap: 2, space: 70, values: (_u, splits) => splits.map((s) => formatTime(s * 1000, look.zone)) },
-        { ...axis, size: 48, gap: 4, space: look.compact ? 22 : 26, grid: { show: true, stroke: color('--line'), width: 1 }, values: (_u, splits) => splits.map((s) => formatNumber(s, look.lang)) },
+        { ...axis, size: 22, gap: 2, space: 70, values: (_u, splits) => splits.map((s) => this.when(s * 1000, look.zone)) },
+        { ...axis, size: 48, gap: 4, space: look.compact ? 22 : Math.max(26, host.clientHeight / 9), grid: { show: true, stroke: color('--line'), width: 1 }, values: (_u, splits) => splits.map((s) => formatNumber(s, look.lang)) },
       ],
       series: [
         {},
@@ -56,6 +56,33 @@ export class Plot {
     this.plot.destroy();
   }
 
+  /** The chart as a picture of its own: title above, ground below. */
+  png(title: string): Promise<Blob | null> {
+    const from = this.plot.ctx.canvas;
+    const scale = devicePixelRatio;
+    const head = 28 * scale;
+    const canvas = document.createElement('canvas');
+    canvas.width = from.width;
+    canvas.height = from.height + head;
+    const ctx = canvas.getContext('2d');
+    if (!ctx) return Promise.resolve(null);
+    const css = getComputedStyle(document.documentElement);
+    ctx.fillStyle = css.getPropertyValue('--surface');
+    ctx.fillRect(0, 0, canvas.width, canvas.height);
+    ctx.fillStyle = css.getPropertyValue('--text');
+    ctx.font = `600 ${13 * scale}px "Inter Variable", sans-serif`;
+    ctx.textBaseline = 'middle';
+    ctx.fillText(title, 8 * scale, head / 2, canvas.width - 16 * scale);
+    ctx.drawImage(from, 0, head);
+    return new Promise((done) => canvas.toBlob(done, 'image/png'));
+  }
+
+  /** Over more than a day the date belongs to the time. */
+  private when(ms: number, zone: string): string {
+    const long = this.data.to - this.data.from > 86_400_000;
+    return long ? formatDayTime(ms, zone) : formatTime(ms, zone);
+  }
+
   private table(): uPlot.AlignedData {
     const { x, solid, dashed } = this.data.series;
     return [x, solid, dashed];
@@ -67,7 +94,7 @@ export class Plot {
   }
 
   private range(low: number | null, high: number | null): [number, number] {
-    const all = this.data.limits.map((l) => l.value);
+    const all = [...this.data.limits.map((l) => l.value), ...(this.data.scale ?? [])];
     if (low !== null && Number.isFinite(low)) all.push(low);
     if (high !== null && Number.isFinite(high)) all.push(high);
     if (all.length === 0) return [0, 1];

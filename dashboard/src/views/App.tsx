@@ -17,6 +17,9 @@ import { TrendBar } from './TrendBar';
 const waiting = () => <p class="say quiet" role="status">{t('part.loading')}</p>;
 const MapPane = lazy(() => import('./MapPane').then((m) => m.MapPane), waiting);
 const Sources = lazy(() => import('./Sources').then((m) => m.Sources), waiting);
+const History = lazy(() => import('./History').then((m) => m.History), waiting);
+const Pipelines = lazy(() => import('./Pipelines').then((m) => m.Pipelines), waiting);
+const Analyst = lazy(() => import('./Analyst').then((m) => m.Analyst), waiting);
 const Wall = lazy(() => import('./Wall').then((m) => m.Wall), waiting);
 const Local = lazy(() => import('./Local').then((m) => m.Local), waiting);
 
@@ -65,6 +68,9 @@ function Desk() {
 function Centre() {
   switch (face.value) {
     case 'sources': return <Sources.Part />;
+    case 'history': return <History.Part />;
+    case 'pipelines': return <Pipelines.Part />;
+    case 'analyst': return <Analyst.Part />;
     default: return <MapPane.Part />;
   }
 }

@@ -79,13 +79,14 @@ function Line({ figure, fields, every }: { figure: FigureView; fields: string[];
       <th scope="row">
         {keyWords(figure.key) || measurementName(figure.measurement, lang.value)}
         {figure.heard !== null && figure.expected !== null && <span class="quiet"> {t('detail.heard', { heard: figure.heard, expected: figure.expected })}</span>}
+        {figure.approx && <span class="quiet"> {t('detail.approx')}</span>}
         {fresh !== 'fresh' && <span class="quiet age"> {formatAge(figure.end, now.value, zone.value, lang.value)}</span>}
       </th>
       {fields.map((field) => (
         <td key={field} class="number">
           <button type="button" class={`figure${mine && chosen?.field === field ? ' chosen' : ''}`} onClick={() => chooseFigure(figure.measurement, field, key)}
             aria-label={`${keyWords(figure.key)} ${fieldName(field, lang.value)} ${formatValue(figure.values[field], unitOf(figure.measurement, field), lang.value)}`}>
-            {formatValue(figure.values[field], unitOf(figure.measurement, field), lang.value)}
+            {figure.approx && figure.values[field] !== undefined ? '≈ ' : ''}{formatValue(figure.values[field], unitOf(figure.measurement, field), lang.value)}
           </button>
         </td>
       ))}

@@ -1,19 +1,21 @@
 //! What is selected, on the right: an alert with everything that decided it, or an area with its figures.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { getAlert } from '../api';
-import { formatAge, formatClock, formatMoment, formatNumber, formatOperator, formatSpan, formatTime, formatValue, freshness } from '../format';
-import { fieldName, measurementName } from '../i18n/names';
+import { formatAge, formatMoment, formatNumber, formatOperator, formatSpan, formatTime, formatValue, freshness } from '../format';
+import { fieldName } from '../i18n/names';
 import { keyOf } from '../live/board';
 import { isOpen, isUnacknowledged } from '../live/queue';
 import { alerts, board, figureChoice, figures, hasPicture, lang, link, measurements, now, ruleOf, select, selection, t, zone } from '../store';
-import { Markdown } from '../ui/Markdown';
 import { Shape, lookOf } from '../ui/shape';
+import type { Key } from '../i18n';
 import type { AlertDetail, AlertView, HistoryEntry } from '../wire';
-import { AckBar } from './AckBar';
+import { ActBar } from './ActBar';
 import { AreaDetail } from './AreaDetail';
 import { DetailChart } from './DetailChart';
+import { Evidence, reasonWords } from './Evidence';
 import { unitOf } from './figure';
 import { focusTargets } from './keys';
+import { Procedure } from './Procedure';
 
 export function Detail() {
   const pane = useRef<HTMLElement>(null);
@@ -64,24 +66,20 @@ function OfAlert({ id }: { id: string }) {
       </div>
     );
   }
-  const rule = ruleOf(alert);
   return (
     <>
       <div class="scroll" data-testid="detail-alert" data-alert-id={id}>
         <Head alert={alert} />
         <Values alert={alert} />
         <DetailChart alert={alert} />
-        <Evidence alert={alert} />
-        <section>
-          <h3>{t('detail.procedure')}</h3>
-          {rule?.sop ? <Markdown source={rule.sop} /> : <p class="quiet">{t('detail.no_procedure')}</p>}
-        </section>
+        <Evidence alert={alert} positions={detail?.positions ?? []} />
+        <Procedure alert={alert} />
         <section>
           <h3>{t('detail.history')}</h3>
           {detail ? <History entries={detail.history} alert={alert} /> : <p class="quiet">{failed ? t('detail.history_failed') : t('detail.loading')}</p>}
         </section>
       </div>
-      <AckBar alert={alert} />
+      <ActBar alert={alert} />
     </>
   );
 }
@@ -124,6 +122,9 @@ function Values({ alert }: { alert: AlertView }) {
   const e = alert.evidence;
   const heard = figure?.heard ?? e.heard;
   const expected = figure?.expected ?? e.expected;
+  const fields = fieldsOf(alert);
+  // An alert on a case has no figures.
+  if (fields.length === 0) return null;
   return (
     <section>
       <table class="values" data-testid="values">
@@ -138,7 +139,7 @@ function Values({ alert }: { alert: AlertView }) {
           </tr>
         </thead>
         <tbody>
-          {fieldsOf(alert).map((field) => {
+          {fields.map((field) => {
             const unit = unitOf(e.measurement, field);
             return (
               <tr key={field}>
@@ -154,7 +155,7 @@ function Values({ alert }: { alert: AlertView }) {
       </table>
       <p class="quiet under">
         {heard !== null && heard !== undefined && expected !== null && expected !== undefined && <span data-testid="completeness">{t('detail.heard', { heard, expected })} · </span>}
-        {figure && <span class={fresh === 'stale' ? 'stale' : ''}>{t('detail.now')}: {formatTime(figure.start, zone.value)}–{formatTime(figure.end, zone.value)} · {formatAge(figure.end, now.value, zone.value, lang.value)}{figure.state !== 'final' ? ` · ${t(`state.${figure.state}`)}` : ''}</span>}
+        {figure && <span class={fresh === 'stale' ? 'stale' : ''}>{t('detail.now')}: {formatTime(figure.start, zone.value)}–{formatTime(figure.end, zone.value)} · {formatAge(figure.end, now.value, zone.value, lang.value)}{figure.state !== 'final' ? ` · ${t(`state.${figure.state}`)}` : ''}{figure.approx ? ` · ${t('detail.approx')}` : ''}</span>}
       </p>
     </section>
   );
@@ -165,45 +166,27 @@ function Value({ value, unit }: { value: number | undefined; unit: string }) {
   return <>{formatValue(value, unit, lang.value)}</>;
 }
 
-const REASONS: Record<string, 'detail.reason.revised' | 'detail.reason.rule_changed' | 'detail.reason.no_data'> = {
-  revised: 'detail.reason.revised', 'rule changed': 'detail.reason.rule_changed', 'no data': 'detail.reason.no_data',
-};
-const reasonWords = (reason: string): string => { const key = REASONS[reason]; return key ? t(key) : reason; };
+const HISTORY_WORDS = {
+  pending: 'condition.pending', firing: 'condition.firing', no_data: 'condition.no_data', resolved: 'condition.resolved', inactive: 'condition.inactive',
+  acknowledged: 'handling.acknowledged', unacknowledged: 'history.unacknowledged', assigned: 'handling.assigned', noted: 'history.noted', closed: 'handling.closed', reopened: 'history.reopened',
+} as const;
 
-function Evidence({ alert }: { alert: AlertView }) {
-  const e = alert.evidence;
-  return (
-    <section data-testid="evidence">
-      <h3>{t('detail.evidence')}</h3>
-      <dl class="facts">
-        <dt>{t('detail.when')}</dt><dd><code>{e.when}</code></dd>
-        {e.for_ms > 0 && <><dt>{t('detail.for')}</dt><dd>{formatSpan(e.for_ms, lang.value)}</dd></>}
-        {e.until !== null && <><dt>{t('detail.until')}</dt><dd><code>{e.until}</code></dd></>}
-        <dt>{t('detail.window')}</dt><dd>{formatClock(e.window_start, zone.value)}–{formatClock(e.window_end, zone.value)}</dd>
-        <dt>{t('detail.row')}</dt><dd>{measurementName(e.measurement, lang.value)} · {t(`state.${e.state}`)} · {t('detail.revision', { n: e.revision })}</dd>
-        <dt>{t('detail.rule')}</dt><dd>{alert.pipeline}/{alert.rule} · <code>{e.rule_version}</code></dd>
-        {alert.reason !== null && <><dt>{t('detail.reason')}</dt><dd>{reasonWords(alert.reason)}</dd></>}
-      </dl>
-    </section>
-  );
-}
-
-function historyWords(what: string): string {
-  switch (what) {
-    case 'pending': case 'firing': case 'no_data': case 'resolved': return t(`condition.${what}`);
-    case 'acknowledged': case 'assigned': case 'closed': return t(`handling.${what}`);
-    default: return what;
-  }
+function historyWords(entry: HistoryEntry): string {
+  if (entry.what === 'step_done' || entry.what === 'step_undone') return t(entry.what === 'step_done' ? 'history.step_done' : 'history.step_undone', { n: (entry.step ?? 0) + 1 });
+  const key = HISTORY_WORDS[entry.what as keyof typeof HISTORY_WORDS] as Key | undefined;
+  const words = key ? t(key) : entry.what;
+  if (entry.to !== undefined) return t('history.assigned_to', { to: entry.to });
+  return entry.verdict !== undefined ? `${words}: ${t(`verdict.${entry.verdict}`)}` : words;
 }
 
 function History({ entries, alert }: { entries: HistoryEntry[]; alert: AlertView }) {
   return (
     <ol class="history" data-testid="history">
       {entries.map((entry, i) => (
-        <li key={i}>
+        <li key={i} data-what={entry.what}>
           <time class="quiet">{formatMoment(entry.at, now.value || board.value.tick.time, zone.value)}</time>
           <span>
-            {historyWords(entry.what)}{entry.by ? ` · ${entry.by}` : ''}{entry.reason ? ` · ${reasonWords(entry.reason)}` : ''}
+            {historyWords(entry)}{entry.by ? ` · ${entry.by}` : ''}{entry.reason ? ` · ${reasonWords(entry.reason)}` : ''}
             {entry.note && <q>{entry.note}</q>}
             {Object.keys(entry.values).length > 0 && (
               <span class="quiet"> {Object.entries(entry.values).filter(([f]) => f !== 'count').slice(0, 3).map(([field, v]) => `${fieldName(field, lang.value)} ${formatValue(v, unitOf(alert.evidence.measurement, field), lang.value)}`).join(', ')}</span>

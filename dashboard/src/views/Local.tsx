@@ -166,7 +166,7 @@ function Line({ line }: { line: FigureLine }) {
   return (
     <tr class={line.freshness}>
       <th scope="row">{name}{name.toLowerCase() !== field.toLowerCase() ? `: ${field}` : ''}{notes.length > 0 && <span class="quiet notes"> {notes.join(' · ')}</span>}</th>
-      <td class={`number ${line.freshness}`}>{line.approx ? '≈ ' : ''}{formatValue(line.value, line.field.unit, lang.value)}</td>
+      <td class="number">{line.approx ? '≈ ' : ''}{formatValue(line.value, line.field.unit, lang.value)}</td>
     </tr>
   );
 }

@@ -1,12 +1,12 @@
 //! The drawn map: the library's chunk, kept in step with the store; legend, hover, zoom. The desk, the wall and the phone draw the same.
-import { effect, signal, useSignal } from '@preact/signals';
+import { computed, effect, signal, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { formatAge, formatNumber, formatValue, shortAreaName } from '../format';
 import { fieldName, measurementName } from '../i18n/names';
 import { compareAlerts, isListed, isOpen, type AreaAlerts } from '../live/queue';
 import { trouble } from '../live/sources';
 import type { Hover, LabelLook, ProvinceMap } from '../map/province';
-import { alerts, areaNames, areas, byArea, coarseNow, figures, greetings, lang, loadAreas, measurements, now, select, selection, t, theme, zone } from '../store';
+import { alerts, areaNames, areas, board, byArea, coarseNow, figures, greetings, health, lang, loadAreas, measurements, now, select, selection, t, theme, zone } from '../store';
 import { SHAPES, HATCH, Shape, lookOf } from '../ui/shape';
 import { getAllSources } from '../api';
 import type { AlertView, SourceView } from '../wire';
@@ -88,6 +88,7 @@ export function useAreas(): void {
 const SOURCES_AGAIN = 60_000;
 const shownSources = signal<readonly SourceView[]>([]);
 const wantsAll = signal(false);
+const settledDown = computed(() => board.value.tick.live && (health.value?.built ?? 1) === 1);
 const bad = (s: SourceView): boolean => trouble(s) >= 4;
 
 function useSources(wanted: boolean): void {
@@ -122,7 +123,8 @@ function follow(map: ProvinceMap, looks: typeof import('../map/looks'), still: b
     effect(() => {
       map.setPoints([...alerts.value.values()].filter((a) => a.position !== null && isListed(a)).map((a) => ({ id: a.id, at: a.position ?? [0, 0], severity: a.severity, look: lookOf(a) })));
     }),
-    effect(() => map.setSources(shownSources.value.map((s) => ({ id: s.id, at: s.position ?? [0, 0], bad: bad(s) })))),
+    // While the state is being built every source is silent: that says nothing.
+    effect(() => map.setSources(!settledDown.value ? [] : shownSources.value.map((s) => ({ id: s.id, at: s.position ?? [0, 0], bad: bad(s) })))),
     effect(() => map.label(t('map.keys'))),
     labelEffect(map),
     ...(still ? [] : [selectionEffect(map)]),

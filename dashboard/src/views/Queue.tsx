@@ -2,10 +2,11 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { shortAreaName } from '../format';
 import { SEVERITIES, holdOrder, isFiltering, NO_FILTER } from '../live/queue';
-import { alerts, areaNames, catalog, counts, filter, hasPicture, hidden, lang, myName, places, queue, sectorCounts, shownOrder, t, unacknowledged } from '../store';
+import { alerts, areaNames, catalog, counts, filter, hasPicture, hidden, lang, mayAct, myName, places, queue, sectorCounts, shownOrder, t, unacknowledged } from '../store';
 import { Shape } from '../ui/shape';
-import type { Severity } from '../wire';
+import type { AlertView, Severity } from '../wire';
 import { AlertRow } from './AlertRow';
+import { acknowledgeMarked, bulkSaid, clearMarks, marked, toggleMark, undo, undoable } from '../acts';
 
 const MAX_ROWS = 400;
 
@@ -18,6 +19,7 @@ export function Queue() {
       </div>
       <Filters />
       <Rows />
+      <Bulk />
     </section>
   );
 }
@@ -117,7 +119,7 @@ function Rows() {
       <ul class="rows" ref={list} tabIndex={-1} onScroll={(e) => setScrolled(e.currentTarget.scrollTop > 4)}>
         {rows.map((id) => {
           const alert = alerts.value.get(id);
-          return alert ? <li key={id}><AlertRow alert={alert} /></li> : null;
+          return alert ? <MarkedRow key={id} alert={alert} /> : null;
         })}
         {order.length > MAX_ROWS && <li class="quiet more">{t('queue.more', { n: order.length - MAX_ROWS })}</li>}
       </ul>
@@ -127,4 +129,36 @@ function Rows() {
 
 function Say({ line, next, testid, children }: { line: string; next: string; testid: string; children?: preact.ComponentChildren }) {
   return <div class="say" data-testid={testid}><p>{line}</p>{next !== '' && <p class="quiet">{next}</p>}{children}</div>;
+}
+
+/** With a box to mark it; Shift marks through. */
+function MarkedRow({ alert }: { alert: AlertView }) {
+  const on = marked.value.has(alert.id);
+  if (!mayAct.value) return <li><AlertRow alert={alert} /></li>;
+  return (
+    <li class={`markable${on ? ' marked' : ''}${marked.value.size > 0 ? ' marking' : ''}`}>
+      <label class="mark"><input type="checkbox" tabIndex={-1} data-testid="mark" aria-label={t('bulk.mark', { title: alert.title[lang.value] })} checked={on}
+        onClick={(e) => { e.preventDefault(); toggleMark(alert.id, e.shiftKey); }} /></label>
+      <AlertRow alert={alert} onPick={(e) => { if (!e.shiftKey) return false; toggleMark(alert.id, true); return true; }} />
+    </li>
+  );
+}
+
+/** Under the list: what is marked, what was just done and can be taken back. */
+function Bulk() {
+  const n = marked.value.size;
+  const last = undoable.value;
+  return (
+    <div class="bulk" role="status" data-testid="bulk" hidden={n === 0 && last === null && bulkSaid.value === ''}>
+      {n > 0 && (
+        <p class="row">
+          <span class="grow">{t('bulk.marked', { n })}</span>
+          <button type="button" class="primary" data-testid="bulk-acknowledge" onClick={() => void acknowledgeMarked()}>{t('ack.button')} <kbd>a</kbd></button>
+          <button type="button" onClick={clearMarks} aria-label={t('bulk.clear')} title={t('bulk.clear')}>×</button>
+        </p>
+      )}
+      {last && <p class="row"><span class="grow">{last.said}</span><button type="button" data-testid="undo" disabled={last.phase === 'saving'} onClick={() => void undo()}>{t('undo.button')} <kbd>u</kbd></button></p>}
+      {bulkSaid.value !== '' && <p class="row"><span class="grow said" data-testid="bulk-said">{bulkSaid.value}</span><button type="button" onClick={() => { bulkSaid.value = ''; }} aria-label={t('bulk.seen')} title={t('bulk.seen')}>×</button></p>}
+    </div>
+  );
 }

@@ -3,6 +3,7 @@ import { SEVERITIES } from '../live/queue';
 import {
   board, catalog, counts, era, filter, health, helping, lang, link, me, now, openAccess, personName, places, searching, setLang, setTheme, signOut, t, theme, view, zone,
 } from '../store';
+import { setMuted, toned, unlock, voice } from '../sound';
 import { Shape } from '../ui/shape';
 import type { Severity } from '../wire';
 
@@ -26,6 +27,7 @@ export function TopBar() {
         <button type="button" class="tool" data-testid="lang" onClick={() => setLang(lang.value === 'vi' ? 'en' : 'vi')} title={t('top.language')} aria-label={`vi/en – ${t('top.language')}`}>
           <span class={lang.value === 'vi' ? 'on' : 'quiet'}>vi</span>/<span class={lang.value === 'en' ? 'on' : 'quiet'}>en</span>
         </button>
+        <SoundButton />
         <ThemeButton />
       </span>
       <Person />
@@ -100,6 +102,22 @@ function LinkChip() {
       <i class="lamp" aria-hidden="true" />
       {t(`live.${phase}`)}
     </span>
+  );
+}
+
+/** Muted per desk, shown always: who expects a tone must see that there will be none. */
+function SoundButton() {
+  const v = voice();
+  if (v === 'none') return null;
+  const press = (): void => { if (v === 'waiting') unlock(); else setMuted(v === 'on'); };
+  return (
+    <button type="button" class={`tool sound-${v}`} data-testid="sound" data-voice={v} data-toned={toned.value} onClick={press} title={t(`sound.${v}`)} aria-label={v === 'on' ? t('sound.on') : `${t(`sound.word.${v}`)}: ${t(`sound.${v}`)}`}>
+      <svg width="16" height="14" viewBox="0 0 18 16" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round">
+        <path d="M1 5.5h3L8 2v12L4 10.5H1z" fill={v === 'on' ? 'currentColor' : 'none'} />
+        {v === 'on' ? <path d="M11 5.2a4 4 0 0 1 0 5.6M13.4 2.8a7.4 7.4 0 0 1 0 10.4" stroke-linecap="round" /> : <path d="M11.5 5.5l5 5m0-5l-5 5" stroke-linecap="round" />}
+      </svg>
+      {v !== 'on' && <span>{t(`sound.word.${v}`)}</span>}
+    </button>
   );
 }
 

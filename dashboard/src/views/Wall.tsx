@@ -107,7 +107,7 @@ function Counters() {
 
 function TopAlerts() {
   const listed = [...alerts.value.values()].filter(isListed).sort(compareAlerts);
-  if (hasPicture.value && listed.length === 0) return <section class="wall-alerts"><p>{t('queue.empty')}</p></section>;
+  if (hasPicture.value && listed.length === 0 && (health.value?.built ?? 1) === 1) return <section class="wall-alerts"><p>{t('queue.empty')}</p></section>;
   return (
     <section class="wall-alerts" aria-label={t('queue.title')}>
       <ul>{listed.slice(0, TOP).map((a) => <li key={a.id}><TopAlert alert={a} /></li>)}</ul>

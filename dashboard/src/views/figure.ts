@@ -52,9 +52,9 @@ export function bandsFor(choice: FigureChoice): Band[] {
   return out;
 }
 
-export function plotDataOf(choice: FigureChoice, trend: TrendState, only: AlertView | null, span = TREND_SPAN): PlotData {
+export function plotDataOf(choice: FigureChoice, trend: TrendState, only: AlertView | null, span = TREND_SPAN, shift = 0): PlotData {
   // The right edge moves in steps of 10 s: a chart that is drawn anew each second says nothing more.
-  const to = Math.ceil((now.value || board.value.tick.time) / 10_000) * 10_000;
+  const to = Math.ceil((now.value || board.value.tick.time) / 10_000) * 10_000 - shift;
   return {
     series: toSeries(trend.points, trend.every),
     limits: limitsFor(choice.measurement, choice.field, only),

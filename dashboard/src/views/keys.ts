@@ -1,5 +1,6 @@
-//! The keyboard: j k Enter a Esc / m ?, g and a letter for another view. Nothing is taken from a field somebody types in, nor from a pressed modifier.
-import { acknowledge, face, helping, hasPicture, resumeAt, searching, select, selection, shownOrder, view } from '../store';
+//! The keyboard: j k Enter a s n c x u Esc / m ?, g and a letter for another view. Nothing is taken from a field somebody types in, nor from a pressed modifier.
+import { acknowledge, acknowledgeMarked, clearMarks, form, marked, openForm, toggleMark, undo, undoable } from '../acts';
+import { face, helping, hasPicture, resumeAt, searching, select, selection, shownOrder, view } from '../store';
 import { nextSelection } from '../live/queue';
 import type { View } from '../route';
 
@@ -22,6 +23,21 @@ function close(target: HTMLElement | null): void {
   select(null);
 }
 
+/** Marks the row that the hand is on, goes on, and marks that one too. */
+function markOn(step: 1 | -1): void {
+  const selected = selection.peek();
+  if (selected?.kind === 'alert' && !marked.peek().has(selected.id)) toggleMark(selected.id, false);
+  move(step);
+  const next = selection.peek();
+  if (next?.kind === 'alert' && !marked.peek().has(next.id)) toggleMark(next.id, false);
+}
+
+/** What was typed stays for the next time; the keys work again. */
+function closeForm(): void {
+  form.value = null;
+  focusTargets.detail?.();
+}
+
 /** After g the next letter says where to go. */
 const GO_WITHIN = 1_500;
 const GO: Readonly<Record<string, View>> = { o: 'desk', w: 'wall', l: 'local', a: 'analyst', s: 'sources', p: 'pipelines', h: 'history' };
@@ -34,7 +50,9 @@ function onKey(event: KeyboardEvent): void {
   if (event.key === 'Escape') {
     if (searching.peek()) searching.value = false;
     else if (helping.peek()) helping.value = false;
+    else if (form.peek() !== null) closeForm();
     else if (typing) target.blur();
+    else if (marked.peek().size > 0) clearMarks();
     else if (view.peek() !== 'desk' && !target?.closest('.detail')) view.value = 'desk';
     else close(target);
     return;
@@ -54,9 +72,17 @@ function onKey(event: KeyboardEvent): void {
   switch (event.key) {
     case 'j': move(1); break;
     case 'k': move(-1); break;
+    case 'J': case 'K': markOn(event.key === 'J' ? 1 : -1); break;
+    case 'x': if (selected?.kind === 'alert') toggleMark(selected.id, false); break;
     case 'a':
-      if (selected?.kind === 'alert' && !event.repeat) void acknowledge(selected.id, '');
+      if (event.repeat) break;
+      if (marked.peek().size > 0) void acknowledgeMarked();
+      else if (selected?.kind === 'alert') void acknowledge(selected.id);
       break;
+    case 's': openForm('assign'); break;
+    case 'n': openForm('note'); break;
+    case 'c': openForm('close'); break;
+    case 'u': if (!undoable.peek()) return; void undo(); break;
     case 'Enter':
       // A focused button or link keeps its own Enter.
       if (target?.closest('button, a, summary, [role=option]')) return;
