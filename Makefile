@@ -34,7 +34,7 @@ test-services: ## the cases on real Kafka and InfluxDB, without Docker
 	env $$(tests/services/services env) cargo test --locked --features services --test it services:: ; \
 	  code=$$?; tests/services/services down; exit $$code
 
-test-browser: ## an operator's minutes in headless Chromium against the demo; screenshots in dashboard/e2e/shots
+test-browser: ## operators, a local officer, every screen in headless Chromium against the demo; screenshots in dashboard/e2e/shots
 	@.ci/needs browser
 	@$(MAKE) --no-print-directory web
 	cargo build --locked

@@ -64,7 +64,7 @@ function rowOf(source, end, revision = 0) {
 
 function evidenceOf(rule, source, end) {
   const row = rowOf(source, end);
-  return { measurement: rule.measurement, window_start: row.start, window_end: row.end, revision: 0, state: 'final', values: row.values, when: rule.when, until: rule.until, for_ms: rule.for_ms, rule_version: hash(rule.when).toString(16).padStart(8, '0') + '9e1c', heard: null, expected: null, clauses: rule.when.split(/ && /).map((text) => { const m = /^(\w+) (>=?|<=?) ([\d.]+)$/.exec(text); return { text, value: m ? row.values[m[1]] ?? null : null, limit: m ? Number(m[3]) : null, truth: true }; }) };
+  return { measurement: rule.measurement, window_start: row.start, window_end: row.end, revision: 0, state: 'final', values: row.values, when: rule.when, until: rule.until, for_ms: rule.for_ms, rule_version: hash(rule.when).toString(16).padStart(8, '0') + '9e1c', heard: null, expected: null, clauses: rule.when.split(/ && /).map((text) => ({ text, value: row.values[/^\w+/.exec(text)?.[0]] ?? null, limit: rule.limits[0]?.value ?? null, truth: true })) };
 }
 
 function makeAlert(ruleName, nth, since) {

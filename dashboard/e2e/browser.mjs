@@ -10,8 +10,8 @@ export async function launch() {
     args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
   /** A page of its own, with everything that must not happen collected in `problems`: errors, policy violations, requests to elsewhere. */
-  const open = async (viewport = { width: 1440, height: 900 }) => {
-    const context = await browser.newContext({ viewport, locale: 'vi-VN', timezoneId: 'America/New_York' });
+  const open = async (viewport = { width: 1440, height: 900 }, more = {}) => {
+    const context = await browser.newContext({ viewport, locale: 'vi-VN', timezoneId: 'America/New_York', ...more });
     const page = await context.newPage();
     const problems = [];
     const requests = [];

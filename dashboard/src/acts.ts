@@ -48,6 +48,7 @@ const dropDraft = (id: string, kind: FormKind): void => { drafts.delete(`${id}/$
 export function openForm(kind: FormKind): void {
   const selected = selection.peek();
   if (selected?.kind !== 'alert' || !mayAct.peek()) return;
+  if (actState.peek()?.phase !== 'saving') actState.value = null;
   form.value = kind;
 }
 

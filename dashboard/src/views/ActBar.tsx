@@ -1,5 +1,5 @@
 //! What can be done with the selected alert: acknowledge, assign, note, close with a verdict, reopen; and whose it is.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { formatMoment } from '../format';
 import { actState, acknowledge, acknowledgeMarked, act, draftOf, form, keepDraft, marked, openForm, submitForm, type ActState, type Draft, type FormKind } from '../acts';
 import { VERDICTS, peopleOf, type Change } from '../live/handling';
@@ -86,7 +86,7 @@ function changeWords(c: Change): string {
 /** Asked once where nobody signs in; then the act goes on its way again. */
 function NameForm({ state }: { state: ActState }) {
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const submit = (event: Event): void => {
     event.preventDefault();
     const typed = field.current?.value.trim();
@@ -109,7 +109,8 @@ function NameForm({ state }: { state: ActState }) {
 function Form({ alert, kind }: { alert: AlertView; kind: FormKind }) {
   const [draft, set] = useState<Draft>(() => draftOf(alert.id, kind));
   const first = useRef<HTMLElement>(null);
-  useEffect(() => first.current?.focus(), []);
+  // Before the next key: what is typed right after the letter belongs to the form.
+  useLayoutEffect(() => first.current?.focus(), []);
   const keep = (change: Partial<Draft>): void => {
     const next = { ...draft, ...change };
     set(next);
