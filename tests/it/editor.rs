@@ -150,3 +150,13 @@ fn every_shipped_file_is_valid_by_its_schema() {
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_reference_of_files_is_up_to_date() {
+    let path = root().join("docs/files.md");
+    let page = ioc::cli::schema::reference_page();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), page, "run UPDATE_GOLDEN=1 cargo test --test it reference_of_files");
+}
