@@ -318,7 +318,8 @@ impl HttpTarget {
             if let Some(token) = &self.token {
                 request = request.bearer_auth(token);
             }
-            let answer = self.runtime.block_on(request.send()).with_context(|| format!("cannot send to {}", self.url))?;
+            // the client starts its timers where the request is made: inside the runtime
+            let answer = self.runtime.block_on(async { request.send().await }).with_context(|| format!("cannot send to {}", self.url))?;
             match answer.status().as_u16() {
                 200..300 => return Ok(true),
                 503 | 429 => std::thread::sleep(Duration::from_secs(1)),

@@ -1,5 +1,7 @@
 //! The simulated province through the shipped definitions, by the commands as they are typed: simulate → file run → score.
 
+use crate::support::app::Whole;
+use ioc::app::Doors;
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -41,4 +43,24 @@ fn faults_are_found_and_bad_records_counted_exactly() {
     for count in score["counts"].as_array().unwrap() {
         assert_eq!(count["expected"], count["counted"], "{score:#}");
     }
+}
+
+/// Over HTTP into a running server: every event that is one is in the log when the command ends; what is none was refused at the door.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_server_takes_the_province_over_http() {
+    const PIPELINE: &str = "pipeline: p\nsector: test\nfrom: [rain.gauge]\nout_of_orderness: 1s\nlateness: 1s\nwindows: [{measurement: m, every: 1m, by: [source], fields: {n: count()}}]\n";
+    let mut whole = Whole::new(&[("pipelines/p.yaml", PIPELINE)]);
+    whole.start().await;
+    let door = whole.url("/api/v1/events");
+    let simulate =
+        move || ioc(&["simulate", "--seed", "3", "--from", "2026-06-01T08:00:00+07:00", "--for", "1m", "--speed", "max", "--to", &door]);
+    let done = tokio::task::spawn_blocking(simulate).await.unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    // "2382 events in 0.1 s; the door refused 17 that are no CloudEvents"
+    let numbers = said.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|n| n.parse::<u64>().ok()).collect::<Vec<_>>();
+    let [sent, refused] = numbers[..] else { panic!("{said}") };
+    assert!(done.status.success() && sent > 1_000 && refused > 0, "{said}");
+    let Doors::Embedded(log) = &whole.app.as_ref().unwrap().doors else { panic!("the embedded log") };
+    assert_eq!(log.end_offsets().iter().sum::<u64>(), sent - refused, "{said}");
+    whole.stop().await;
 }
