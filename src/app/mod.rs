@@ -30,6 +30,7 @@ use crate::ingest::kafka::{KafkaDoor, KafkaReader};
 use crate::ingest::log::Log;
 use crate::ingest::reader::{Kind, Opening, Reader};
 use crate::journal::{Journal, Note};
+use crate::server::audit::Audit;
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
 use crate::server::history::{AlertRecords, KeptAlerts};
@@ -124,8 +125,7 @@ impl App {
         let _ = telemetry.store.set(store.clone());
         let _ = telemetry.hub.set(hub.clone());
         let _ = telemetry.pipelines.set(pipelines.clone());
-        let alerts = Arc::new(AlertShelf::default());
-        let cases = Arc::new(CaseShelf::new(setup.clone()));
+        let (alerts, cases) = (Arc::new(AlertShelf::default()), Arc::new(CaseShelf::new(setup.clone())));
         let (actions, requests) = mpsc::channel(256);
         let views = Arc::new(Views::new(setup.clone()));
         let (judged, verdicts) = watch::channel(0);
@@ -276,6 +276,7 @@ fn server_parts(
             ..ServerSettings::default()
         },
         access: Arc::new(access),
+        audit: Audit::open(&settings.data)?,
         hub: hub.clone(),
         province: Arc::new(parts::Land::new(setup, catalog, wall_clock())?),
         trends: Arc::new(parts::Trends(store.clone())),

@@ -7,6 +7,7 @@
 //!
 //! Called by: main.
 
+mod audit;
 pub mod check;
 mod demo;
 pub mod doctor;
@@ -22,7 +23,9 @@ pub mod test;
 mod tokens;
 
 use crate::definitions::{Mistakes, ReadError};
+use crate::driver::wall_clock;
 use crate::settings::{LogKind, Settings, StoreKind};
+use crate::time::{Span, Timestamp};
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -100,6 +103,8 @@ enum Command {
     /// Records that came too late for every window.
     #[command(subcommand)]
     Late(rejected::LateCommand),
+    /// Who saw and did what: sign-ins, acts, exports, replays, refused attempts.
+    Audit(audit::AuditArgs),
     /// A seeded province with known faults: to a file, over HTTP, into Kafka; and alerts held against what is true.
     Simulate(Box<simulate::SimulateArgs>),
     /// A JSON Schema of a kind of file, for editors.
@@ -231,6 +236,7 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Token(command) => tokens::token(&settings()?, command).map(|()| 0),
         Command::Rejected(command) => rejected::rejected(&settings()?, command),
         Command::Late(command) => rejected::late(&settings()?, command),
+        Command::Audit(args) => audit::audit(&settings()?, &args).map(|()| 0),
         Command::Simulate(args) => simulate::simulate(settings, *args),
         Command::Schema(args) => schema::schema(&args).map(|()| 0),
         Command::Tail(args) => tail::tail(&settings()?, args),
@@ -262,6 +268,14 @@ fn locate(settings: &Settings, at: Option<&str>, layer: Option<&str>) -> Result<
     let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
     crate::registry::locate_points(&registry, input, output, at, layer).map_err(|e| CliError::Usage(e.to_string()))?;
     Ok(())
+}
+
+/// `--since`: so long ago, or an instant.
+fn since(text: &str) -> Result<Timestamp, CliError> {
+    let ago = Span::parse(text).map(|span| wall_clock() - span);
+    ago.or_else(|| Timestamp::parse_rfc3339(text.as_bytes())).ok_or_else(|| {
+        CliError::Usage(format!("--since {text:?}: write a span before now, as in 2h, or an instant, as in 2026-06-01T07:00:00+07:00"))
+    })
 }
 
 /// Where the log is and where rows go, in words.

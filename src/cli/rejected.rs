@@ -9,11 +9,10 @@
 //!
 //! Called by: cli.
 
-use super::CliError;
 use super::run::runtime;
+use super::{CliError, since};
 use crate::app::redrive::drive_again;
 use crate::disk::database::DatabaseError;
-use crate::driver::wall_clock;
 use crate::server::wire::{Problem, RedriveRequest, RedrivenView};
 use crate::settings::Settings;
 use crate::store::late::{LateStore, WantedLate};
@@ -133,13 +132,6 @@ fn row(kept: &Kept) -> String {
 
 fn verdict(verdict: Option<&str>) -> &str {
     verdict.unwrap_or("not judged yet")
-}
-
-fn since(text: &str) -> Result<Timestamp, CliError> {
-    let ago = Span::parse(text).map(|span| wall_clock() - span);
-    ago.or_else(|| Timestamp::parse_rfc3339(text.as_bytes())).ok_or_else(|| {
-        CliError::Usage(format!("--since {text:?}: write a span before now, as in 2h, or an instant, as in 2026-06-01T07:00:00+07:00"))
-    })
 }
 
 fn redrive(settings: &Settings, store: &RejectedStore, args: &RedriveArgs) -> Result<i32, CliError> {

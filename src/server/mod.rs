@@ -13,6 +13,7 @@
 //! Called by: the composition root (`serve`), cli (`auth::tokens`, `auth::may_listen`).
 
 pub mod api;
+pub mod audit;
 pub mod auth;
 pub mod board;
 pub mod cases;

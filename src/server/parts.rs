@@ -9,6 +9,7 @@
 //! Called by: the composition root (fills it), api, ws.
 
 use crate::engine::{Act, AlertId};
+use crate::server::audit::Audit;
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
 use crate::server::history::AlertRecords;
@@ -33,6 +34,7 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct ServerParts {
     pub settings: ServerSettings,
     pub access: Arc<Access>,
+    pub audit: Audit,
     pub hub: Hub,
     pub province: Arc<dyn Province>,
     pub trends: Arc<dyn TrendSource>,

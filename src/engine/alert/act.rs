@@ -66,6 +66,32 @@ pub enum Verdict {
     Test,
 }
 
+impl Act {
+    /// As it is written in the journal.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Act::Acknowledge => "acknowledge",
+            Act::Unacknowledge => "unacknowledge",
+            Act::Assign { .. } => "assign",
+            Act::Note => "note",
+            Act::Close { .. } => "close",
+            Act::Reopen => "reopen",
+            Act::Step { .. } => "step",
+        }
+    }
+}
+
+impl Verdict {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::True => "true",
+            Verdict::False => "false",
+            Verdict::Duplicate => "duplicate",
+            Verdict::Test => "test",
+        }
+    }
+}
+
 /// One step of an alert's handling.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HandlingChange {

@@ -54,7 +54,8 @@ pub async fn act(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<Str
     let signed = signed(&caller, asked.name.as_deref(), &asked.note, &asked.act)?;
     let unknown = || Refusal::NotFound(format!("alert {id}"));
     known_in_scope(&app, &caller.scope, id).await?.ok_or_else(unknown)?;
-    match hand_over(&app, vec![(id, asked.version)], signed).await?.pop() {
+    let handled = hand_over(&app, &caller, vec![(id, asked.version)], signed).await?.pop();
+    match handled {
         Some(Handled::Done(alert)) if caller.scope.sees_alert(&alert) => Ok((StatusCode::OK, Json(alert)).into_response()),
         Some(Handled::Refused(conflict)) if caller.scope.sees_alert(&conflict.alert) => {
             Ok((StatusCode::CONFLICT, Json(conflict)).into_response())
@@ -85,7 +86,7 @@ pub async fn act_on_many(State(app): State<Arc<App>>, caller: Caller, body: Body
     if alerts.is_empty() {
         return Ok(Json(answer));
     }
-    let handled = hand_over(&app, alerts.clone(), signed).await?;
+    let handled = hand_over(&app, &caller, alerts.clone(), signed).await?;
     for ((id, _), handled) in alerts.into_iter().zip(handled) {
         match handled {
             Handled::Done(alert) if caller.scope.sees_alert(&alert) => answer.done.push(Arc::unwrap_or_clone(alert)),
@@ -112,14 +113,29 @@ async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
 }
 
 /// To the driver and back: what became of each alert, in order.
-async fn hand_over(app: &App, alerts: Vec<(AlertId, u32)>, Signed { by, note, act }: Signed) -> Result<Vec<Handled>, Refusal> {
+async fn hand_over(app: &App, caller: &Caller, alerts: Vec<(AlertId, u32)>, signed: Signed) -> Result<Vec<Handled>, Refusal> {
+    let Signed { by, note, act } = signed;
     let (answer, answered) = oneshot::channel();
-    let request = ActionRequest { alerts, by, note, act, answer };
+    let request = ActionRequest { alerts: alerts.clone(), by: by.clone(), note, act: act.clone(), answer };
     app.parts.actions.try_send(request).map_err(|_| Refusal::Busy { seconds: 1, detail: "actions wait".to_owned() })?;
     match tokio::time::timeout(PATIENCE, answered).await {
-        Ok(Ok(ActionAnswer::Handled(handled))) => Ok(handled),
+        Ok(Ok(ActionAnswer::Handled(handled))) => {
+            let done = alerts.iter().zip(&handled).filter(|(_, handled)| matches!(handled, Handled::Done(_)));
+            done.for_each(|((id, _), _)| caller.note(app, Some(&by), act.name(), object(*id, &act)));
+            Ok(handled)
+        }
         Ok(Ok(ActionAnswer::Failed(detail))) => Err(Refusal::Unavailable(detail)),
         Ok(Err(_)) | Err(_) => Err(Refusal::Unavailable(LATE.to_owned())),
+    }
+}
+
+/// What an act was done to, for the audit.
+fn object(id: AlertId, act: &Act) -> String {
+    match act {
+        Act::Assign { to } => format!("alert {id} to {to}"),
+        Act::Close { verdict } => format!("alert {id} {}", verdict.name()),
+        Act::Step { step, done } => format!("alert {id} step {step} {}", if *done { "done" } else { "undone" }),
+        Act::Acknowledge | Act::Unacknowledge | Act::Note | Act::Reopen => format!("alert {id}"),
     }
 }
 

@@ -12,6 +12,7 @@
 
 use super::App;
 use super::problem::Refusal;
+use crate::server::audit::{Who, role_name};
 use crate::server::auth::{Guest, Pass, SignInError, Via};
 use crate::server::scope::Scope;
 use axum::extract::{ConnectInfo, FromRequestParts};
@@ -27,6 +28,7 @@ pub struct Caller {
     pub guest: Guest,
     pub pass: Pass,
     pub scope: Scope,
+    pub address: IpAddr,
 }
 
 impl Caller {
@@ -37,17 +39,43 @@ impl Caller {
         }
         Err(Refusal::NotAllowed("a token with the role source sends events and sees nothing".to_owned()))
     }
+
+    /// Notes in the audit what the caller did or saw, and to what; `name`: what a person with open access calls themselves.
+    pub fn note(&self, app: &App, name: Option<&str>, what: &str, object: impl Into<String>) {
+        let mut who = who(&self.guest, self.address);
+        if let (Via::Open, Some(name)) = (self.guest.via, name) {
+            who.name = name.trim().to_owned();
+        }
+        app.parts.audit.note(app.parts.access.now(), who, what, object);
+    }
+}
+
+/// A guest as the audit names them.
+pub fn who(guest: &Guest, address: IpAddr) -> Who {
+    let role = if guest.via == Via::Open { "open" } else { role_name(guest.me.role) };
+    Who { name: guest.me.name.clone(), role: role.to_owned(), address: Some(address) }
+}
+
+/// Who stands behind the headers of a request that was let in before; nothing is counted.
+pub fn known(headers: &HeaderMap, app: &App) -> Option<Guest> {
+    let pass = match bearer(headers) {
+        Some(token) => Pass::Token(crate::server::auth::tokens::hash(token)),
+        None if app.parts.access.is_open() => Pass::Open,
+        None => Pass::Session(session(headers)?.to_owned()),
+    };
+    app.parts.access.admit(&pass)
 }
 
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Caller, Refusal> {
-        let pass = pass(&parts.headers, peer(parts, app), app)?;
+        let address = peer(parts, app);
+        let pass = pass(&parts.headers, address, app)?;
         let guest = app.parts.access.admit(&pass).ok_or(Refusal::SignedOut)?;
         check_page(&parts.headers, app, guest.via, is_change(parts))?;
         let scope = Scope::of(&guest.me, app.tree());
-        Ok(Caller { guest, pass, scope })
+        Ok(Caller { guest, pass, scope, address })
     }
 }
 

@@ -11,6 +11,7 @@
 
 pub mod act;
 pub mod alert_list;
+pub mod audit;
 pub mod caller;
 pub mod cases;
 pub mod events;
@@ -92,6 +93,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/readyz", get(probe::readyz))
         .route("/metrics", get(probe::metrics))
         .fallback(page::serve)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), audit::watch))
         .with_state(app);
     headers::layer(all)
 }

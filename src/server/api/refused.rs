@@ -108,7 +108,8 @@ pub async fn redrive(State(app): State<Arc<App>>, caller: Caller, body: Body) ->
     let asked: RedriveRequest = serde_json::from_slice(&body).map_err(|error| Refusal::Malformed(error.to_string()))?;
     let by = if caller.guest.via == Via::Open { asked.name.clone().unwrap_or_default() } else { caller.guest.me.name.clone() };
     let records = chosen(&app, &asked).await?;
-    let driven = app.parts.refusals.redrive(records, by).await?;
+    let driven = app.parts.refusals.redrive(records, by.clone()).await?;
+    caller.note(&app, Some(&by), "redrive", format!("{} records", driven.len()));
     Ok(Json(driven.iter().map(RedrivenView::from).collect()))
 }
 

@@ -9,15 +9,16 @@
 //! Called by: the router.
 
 use super::App;
-use super::caller::{COOKIE, check_page, is_secure, peer, refused, session};
+use super::caller::{COOKIE, check_page, is_secure, peer, refused, session, who};
 use super::problem::Refusal;
-use crate::server::auth::Via;
 use crate::server::auth::session::LASTS_MS;
+use crate::server::auth::{Pass, Via};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A sign-in is small.
@@ -36,18 +37,29 @@ pub async fn begin(State(app): State<Arc<App>>, request: Request<Body>) -> Resul
     }
     let body = super::body(body, BODY_LIMIT).await?;
     let asked: SignIn = serde_json::from_slice(&body).map_err(|_| Refusal::Malformed("{\"token\": \"ioc_…\"} is expected".to_owned()))?;
-    let id = app.parts.access.sign_in(peer(&parts, &app), asked.token.trim()).map_err(refused)?;
+    let address = peer(&parts, &app);
+    let id = app.parts.access.sign_in(address, asked.token.trim()).map_err(refused)?;
+    note(&app, &id, address, "sign_in");
     let cookie = cookie(&id, LASTS_MS / 1000, is_secure(&parts.headers, &app))?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
 pub async fn end(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, Refusal> {
     check_page(request.headers(), &app, Via::Cookie, true)?;
-    if let Some(id) = session(request.headers()) {
+    let (parts, _) = request.into_parts();
+    if let Some(id) = session(&parts.headers) {
+        note(&app, id, peer(&parts, &app), "sign_out");
         app.parts.access.sign_out(id);
     }
-    let cookie = cookie("", 0, is_secure(request.headers(), &app))?;
+    let cookie = cookie("", 0, is_secure(&parts.headers, &app))?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+/// A session that does not hold any more has nobody to name.
+fn note(app: &App, id: &str, address: IpAddr, what: &str) {
+    if let Some(guest) = app.parts.access.admit(&Pass::Session(id.to_owned())) {
+        app.parts.audit.note(app.parts.access.now(), who(&guest, address), what, "");
+    }
 }
 
 fn cookie(id: &str, seconds: i64, secure: bool) -> Result<HeaderValue, Refusal> {

@@ -129,6 +129,11 @@ impl Access {
         self.with(|state, _| self.may_be_open && !state.seen_tokens)
     }
 
+    /// The wall clock that was handed in.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     /// Exchanges a token for a session id.
     pub fn sign_in(&self, address: IpAddr, token: &str) -> Result<String, SignInError> {
         self.with(|state, now| {

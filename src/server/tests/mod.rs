@@ -1,5 +1,6 @@
 //! Tests of the server as a whole, and what its modules' tests share.
 
+mod audit;
 mod cases;
 pub mod fixtures;
 mod laws;

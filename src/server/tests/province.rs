@@ -1,6 +1,7 @@
 //! A small province with everything the server asks for, and requests to it without a network.
 
 use crate::definitions::Definitions;
+use crate::server::audit::Audit;
 use crate::server::auth::tokens::{NewToken, create};
 use crate::server::auth::{Access, WallClock};
 use crate::server::cases::CaseShelf;
@@ -254,6 +255,7 @@ impl World {
         ServerParts {
             settings: self.settings.clone(),
             access: Arc::new(Access::load(self.folder.path(), !self.settings.behind_proxy, self.clock()).unwrap()),
+            audit: Audit::open(self.folder.path()).unwrap(),
             hub: Hub::start(self.limits, "building".into()),
             province: Arc::new(self.tree.clone()),
             trends: self.store.clone(),
