@@ -8,6 +8,7 @@ mod explain;
 mod integrator;
 mod laws;
 mod laws_fill;
+mod operator;
 mod redrive;
 mod scenarios;
 #[cfg(feature = "services")]

@@ -5,7 +5,7 @@ use crate::support::feed::Sim;
 use crate::support::{change_line, s};
 use ioc::engine::alert::Handling;
 use ioc::engine::rule::alert_id;
-use ioc::engine::{Act, Action, Condition, FieldValue, Key, Refusal, RowState};
+use ioc::engine::{Act, Action, AlertChange, Condition, FieldValue, Key, Positions, Refusal, RowState};
 use serde_json::{Value, json};
 
 const WINDOW: &str = "  - {measurement: m, every: 1m, by: [source], fields: {n: count(), x: mean(data.x), y: max(data.x)}}\n";
@@ -195,6 +195,34 @@ fn r8_identity_and_evidence() {
     assert_eq!(&*firing.rule_version, &sim.setup.pipelines[0].rules[0].version);
     let title = &effects.alerts[1].label.title;
     assert_eq!((title.vi.as_str(), title.en.as_str()), ("Nóng 7,25 ở a", "Hot 7.25 at a"));
+}
+
+/// R8: each clause of `when` as it was judged on the deciding row, and where that row's events lie.
+#[test]
+fn r8_clauses_and_positions_are_evidence() {
+    let mut sim = Sim::new(setup(&ruled("when: \"(5 < x || y - x > 100) && (!known(x) || n >= 2) && source != \\\"b\\\"\"")), 2);
+    let clauses = |change: &AlertChange| -> Vec<(String, Option<f64>, Option<f64>, Option<bool>)> {
+        change.clauses.iter().map(|c| (c.text.to_string(), c.value, c.limit, c.truth)).collect()
+    };
+    sim.event(0, "t.a", "other", s(5), json!({"x": 1})).event(0, "t.a", "a", s(10), json!({"x": 9}));
+    sim.event(1, "t.a", "a", s(20), json!({"x": 8})).event(0, "t.a", "a", s(30), json!({"x": 7}));
+    let fired = sim.event(0, "t.a", "pulse", s(65), json!({})).event(1, "t.a", "pulse", s(65), json!({})).step(s(65));
+    let text = |clause: &str| clause.to_owned();
+    let expected = [
+        (text("5 < x"), Some(8.0), Some(5.0), Some(true)),
+        (text("y - x > 100"), Some(1.0), Some(100.0), Some(false)),
+        (text("!known(x)"), None, None, Some(false)),
+        (text("n >= 2"), Some(3.0), Some(2.0), Some(true)),
+        (text("source != \"b\""), None, None, Some(true)),
+    ];
+    assert_eq!(clauses(&fired.changes[0]), expected);
+    let at = |partition, from, to| Positions { partition, from, to };
+    assert_eq!(fired.changes[0].positions, [at(0, 0, 3), at(1, 0, 1)], "the window's events of each partition that has the key");
+    // resolved by a row of one partition; what is unknown says so
+    sim.event(1, "t.a", "a", s(80), json!({"x": null})).event(1, "t.a", "a", s(90), json!({"x": 2}));
+    let resolved = sim.event(0, "t.a", "pulse", s(125), json!({})).event(1, "t.a", "pulse", s(125), json!({})).step(s(125));
+    assert_eq!((resolved.changes[0].to, &resolved.changes[0].positions[..]), (Condition::Resolved, &[at(1, 1, 4)][..]));
+    assert_eq!(clauses(&resolved.changes[0])[0], (text("5 < x"), Some(2.0), Some(5.0), Some(false)));
 }
 
 /// R8: rules and titles see areas and attributes of the registry.
