@@ -88,6 +88,8 @@ export const en: Record<Key, string> = {
   'queue.outside_filter_hint': '{n} unacknowledged critical {n:alert is|alerts are} hidden by the filter. Press to clear it.',
   'queue.empty': 'No open alerts.',
   'queue.empty_next': 'Everything is still being watched; press a commune on the map to see its figures.',
+  'empty.line': 'No events yet.',
+  'empty.next': 'Send the first event to Kafka, or try this line; it shows on the sources page (g s).',
   'queue.empty_filter': 'No alerts within this filter.',
   'queue.clear_filter': 'Clear the filter',
   'queue.more': '{n} more {n:alert|alerts}; filter to narrow down.',

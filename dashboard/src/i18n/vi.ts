@@ -87,6 +87,8 @@ export const vi = {
   'queue.outside_filter_hint': '{n} cảnh báo khẩn cấp chưa xác nhận đang bị bộ lọc che. Bấm để bỏ bộ lọc.',
   'queue.empty': 'Không có cảnh báo nào đang mở.',
   'queue.empty_next': 'Hệ thống vẫn đang theo dõi; bấm một xã trên bản đồ để xem số liệu.',
+  'empty.line': 'Chưa có sự kiện nào.',
+  'empty.next': 'Gửi sự kiện đầu tiên tới Kafka, hoặc thử bằng dòng lệnh này; nó hiện ở trang nguồn dữ liệu (g s).',
   'queue.empty_filter': 'Không có cảnh báo nào trong bộ lọc này.',
   'queue.clear_filter': 'Bỏ bộ lọc',
   'queue.more': 'Còn {n} cảnh báo nữa; hãy lọc để thu hẹp.',

@@ -6,6 +6,7 @@ import { alerts, areaNames, catalog, counts, filter, hasPicture, hidden, lang, m
 import { Shape } from '../ui/shape';
 import type { AlertView, Severity } from '../wire';
 import { AlertRow } from './AlertRow';
+import { NoEvents, isWaitingForEvents } from './NoEvents';
 import { acknowledgeMarked, bulkSaid, clearMarks, marked, toggleMark, undo, undoable } from '../acts';
 
 const MAX_ROWS = 400;
@@ -108,6 +109,7 @@ function Rows() {
   }, []);
   if (!hasPicture.value) return <Say testid="loading" line={t('loading.picture')} next={t('loading.picture_next')} />;
   if (order.length === 0) {
+    if (isWaitingForEvents()) return <NoEvents />;
     return isFiltering(filter.value)
       ? <Say testid="empty" line={t('queue.empty_filter')} next=""><button type="button" onClick={() => { filter.value = NO_FILTER; }}>{t('queue.clear_filter')}</button></Say>
       : <Say testid="empty" line={t('queue.empty')} next={t('queue.empty_next')} />;
