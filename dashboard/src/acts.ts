@@ -18,7 +18,7 @@ import type { ActConflict, ActView, AlertView, Verdict } from './wire';
 export type FormKind = 'assign' | 'note' | 'close';
 export interface Draft { note: string; to: string; verdict: Verdict | null }
 export type ActPhase = 'saving' | 'conflict' | 'offline' | 'refused' | 'name';
-export interface ActState { id: string; phase: ActPhase; message: string; act: ActView; changes: readonly Change[] }
+export interface ActState { id: string; phase: ActPhase; message: string; act: ActView; note: string; changes: readonly Change[] }
 
 export const UNDO_WITHIN = 5_000;
 export const actState = signal<ActState | null>(null);
@@ -61,7 +61,7 @@ export async function act(id: string, wanted: ActView, note = ''): Promise<boole
   const seen = board.peek().alerts.get(id);
   if (!seen || !mayAct.peek()) return false;
   if (actState.peek()?.id === id && actState.peek()?.phase === 'saving') return false;
-  const say = (phase: ActPhase, message: string, changes: readonly Change[] = []): void => { actState.value = { id, phase, message, act: wanted, changes }; };
+  const say = (phase: ActPhase, message: string, changes: readonly Change[] = []): void => { actState.value = { id, phase, message, act: wanted, note, changes }; };
   if (openAccess.peek() && personName.peek().trim() === '') {
     batch(() => {
       const selected = selection.peek();
@@ -93,7 +93,7 @@ export async function act(id: string, wanted: ActView, note = ''): Promise<boole
     } else if (answer.problem && /name/.test(answer.problem.code) && !openAccess.peek()) {
       askName();
       say('name', answer.problem.message[lang.peek()]);
-    } else if (answer.problem) say('refused', answer.problem.message[lang.peek()]);
+    } else if (answer.problem) say('refused', [answer.problem.message[lang.peek()], answer.problem.detail].filter((w) => w !== '').join(' '));
     else say('offline', t('ack.offline'));
   });
   return answer.ok;
@@ -118,6 +118,16 @@ export const acknowledge = (id: string, note = ''): Promise<boolean> => {
   const alert = board.peek().alerts.get(id);
   return alert && isUnacknowledged(alert) ? act(id, { kind: 'acknowledge' }, note) : Promise.resolve(false);
 };
+
+/** The act that waited for a name goes on its way: its form's, all that is marked, or itself. */
+export function goOn(state: ActState): void {
+  const open = form.peek();
+  if (open !== null && (state.act.kind === open)) void submitForm(state.id, open);
+  else if (state.act.kind === 'acknowledge' && marked.peek().size > 0) {
+    actState.value = null;
+    void acknowledgeMarked();
+  } else void act(state.id, state.act, state.note);
+}
 
 // ---- many at once
 

@@ -1,7 +1,7 @@
 //! What can be done with the selected alert: acknowledge, assign, note, close with a verdict, reopen; and whose it is.
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { formatMoment } from '../format';
-import { actState, acknowledge, acknowledgeMarked, act, draftOf, form, keepDraft, marked, openForm, submitForm, type ActState, type Draft, type FormKind } from '../acts';
+import { actState, acknowledge, act, draftOf, form, goOn, keepDraft, openForm, submitForm, type ActState, type Draft, type FormKind } from '../acts';
 import { VERDICTS, peopleOf, type Change } from '../live/handling';
 import { isUnacknowledged } from '../live/queue';
 import { alerts, mayAct, me, myName, now, openAccess, personName, setName, t, zone } from '../store';
@@ -92,11 +92,7 @@ function NameForm({ state }: { state: ActState }) {
     const typed = field.current?.value.trim();
     if (!typed) return;
     setName(typed);
-    // Who marked several was asked for a name too.
-    if (state.act.kind === 'acknowledge' && marked.peek().size > 0) {
-      actState.value = null;
-      void acknowledgeMarked();
-    } else void act(state.id, state.act);
+    goOn(state);
   };
   return (
     <form class="row" onSubmit={submit}>
