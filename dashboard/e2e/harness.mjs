@@ -31,7 +31,8 @@ export async function story(name, body) {
     opened.push(it);
     await how.before?.(it);
     await it.page.goto(`${origin}/${hash}`);
-    const token = how.token ?? process.env.IOC_TOKEN;
+    // A page may come with a cookie of another one: `token: null`.
+    const token = 'token' in how ? how.token : process.env.IOC_TOKEN;
     if (token) await signIn(it.page, token);
     return it;
   };

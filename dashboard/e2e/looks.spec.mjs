@@ -10,7 +10,7 @@ const SCREENS = [
   ['desk', '', map],
   ['desk-detail', '', `${id('detail-chart')} canvas`, async (page) => { await page.keyboard.press('j'); }],
   ['sources', 'view=sources', `${id('sources-table')} tr`],
-  ['pipelines', 'view=pipelines', id('pipeline')],
+  ['pipelines', 'view=pipelines&pipeline=traffic_loop', `${id('pipeline')}[data-pipeline=traffic_loop]`],
   ['history', 'view=history', `${id('history-table')}, ${id('history-empty')}`],
   ['analyst', 'view=analyst&back=1', `${id('analyst-chart')} canvas`],
 ];

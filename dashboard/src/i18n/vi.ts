@@ -388,7 +388,7 @@ export const vi = {
   'demo.title': 'Thử xem',
   'demo.away': 'Cất bảng này',
   'demo.in': 'sau {span}',
-  'wall.new': '{n} chưa nhận',
+  'wall.new': '{n} mới',
   'wall.sources': 'Nguồn đang gửi',
   'wall.delay': 'Số liệu trễ',
   'wall.path': 'Sự kiện → màn hình',

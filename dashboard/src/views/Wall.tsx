@@ -133,7 +133,7 @@ function Health() {
   const roundTrip = useRoundTrip();
   const h = health.value;
   const path = pathOf(samples.value, roundTrip);
-  const ms = (value: number | null): string => (value === null ? '–' : value < 10_000 ? formatValue(value / 1000, 's', lang.value) : formatSpan(value, lang.value));
+  const ms = (value: number | null): string => (value === null ? '–' : value < 1_000 ? formatValue(Math.round(value), 'ms', lang.value) : value < 10_000 ? formatValue(value / 1000, 's', lang.value) : formatSpan(value, lang.value));
   // `now` moves each second: so does the age of the last frame.
   const silence = Math.max(0, (void now.value, performance.now()) - receivedAt.value);
   const troubles = [
