@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Connection, FIRST_DELAY, HEARTBEAT, LAST_DELAY, type Access, type LinkState, type SocketLike } from '../src/live/connection';
+import { Connection, FIRST_DELAY, HEARTBEAT, LAST_DELAY, SYNCING, type Access, type LinkState, type SocketLike } from '../src/live/connection';
 import type { Me, ServerMessage, Snapshot, Update } from '../src/wire';
 import { snapshot, update } from './make';
 
@@ -85,6 +85,22 @@ describe('the line', () => {
     w.pass(1);
     expect(w.phase).toBe('waiting');
     expect(w.sockets[0]?.closed).toBe(true);
+  });
+
+  it('waits longer for a snapshot: on a slow line it is one long silence', () => {
+    w.connection.start();
+    w.socket.onopen?.();
+    w.hello('e1', false);
+    w.pass(SYNCING - 1);
+    expect(w.phase).toBe('syncing');
+    w.socket.say({ type: 'snapshot', ...snapshot(5) });
+    w.pass(HEARTBEAT);
+    expect(w.phase).toBe('waiting');
+    w.pass(FIRST_DELAY);
+    w.socket.onopen?.();
+    w.hello('e2', false);
+    w.pass(SYNCING);
+    expect(w.phase).toBe('waiting');
   });
 
   it('resumes from the last frame', () => {

@@ -97,7 +97,7 @@ export const en: Record<Key, string> = {
   'queue.mine': 'Mine',
   'queue.area': 'Area',
   'queue.outside_areas': 'outside all areas',
-  'queue.retroactive': 'found later',
+  'queue.retroactive': 'late',
   'queue.new': 'new',
   'part.loading': 'Loading this part…',
   'part.failed': 'This part has not loaded. Check the connection and try again.',

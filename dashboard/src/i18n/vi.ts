@@ -96,7 +96,7 @@ export const vi = {
   'queue.mine': 'Của tôi',
   'queue.area': 'Địa bàn',
   'queue.outside_areas': 'ngoài địa bàn',
-  'queue.retroactive': 'phát hiện muộn',
+  'queue.retroactive': 'báo muộn',
   'queue.new': 'mới',
   'part.loading': 'Đang tải phần này…',
   'part.failed': 'Chưa tải được phần này. Kiểm tra kết nối rồi thử lại.',

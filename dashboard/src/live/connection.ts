@@ -4,7 +4,7 @@
 //!
 //! Invariants
 //! 1. At most one socket is alive; frames of an older one are ignored.
-//! 2. Without any frame for HEARTBEAT the line is dead and connected anew with `resume`.
+//! 2. Without any frame for HEARTBEAT (for SYNCING while the snapshot is on its way) the line is dead and connected anew with `resume`.
 //! 3. Back-off doubles from FIRST_DELAY to LAST_DELAY with full jitter in its upper half; it starts anew after a frame has been applied.
 //! 4. `seq` is that of the last frame handed over; frames are handed over in order, each once.
 //!
@@ -15,6 +15,8 @@ import type { Me, Resume, ServerMessage, Snapshot, Update } from '../wire';
 export const PROTOCOL = 1;
 export const HEARTBEAT = 3_000;
 export const OPENING = 10_000;
+/** A snapshot is one frame: on a slow line it is long on its way, and nothing is heard meanwhile. */
+export const SYNCING = 60_000;
 export const FIRST_DELAY = 500;
 export const LAST_DELAY = 15_000;
 
@@ -102,7 +104,7 @@ export class Connection {
     this.set({ ...this.state, phase: 'syncing', retryAt: null });
     const resume: Resume | null = this.epoch === null ? null : { epoch: this.epoch, seq: this.seq };
     this.lastFrame = this.parts.now();
-    this.watch(HEARTBEAT);
+    this.watch(SYNCING);
     socket.send(JSON.stringify({ type: 'hello', protocol: PROTOCOL, resume }));
   }
 
@@ -123,14 +125,14 @@ export class Connection {
         if (!message.resumed) this.forget();
         this.coming = message.epoch;
         this.listener.hello(message.me, message.epoch, message.resumed);
-        if (message.resumed) this.set({ phase: 'live', attempt: 0, retryAt: null });
+        if (message.resumed) this.live();
         return;
       case 'snapshot':
         if (this.coming === null) return;
         this.epoch = this.coming;
         this.seq = message.seq;
         this.listener.snapshot(this.epoch, message);
-        this.set({ phase: 'live', attempt: 0, retryAt: null });
+        this.live();
         return;
       case 'update':
         // Before the snapshot there is no picture an update could belong to.
@@ -141,6 +143,11 @@ export class Connection {
       case 'bye':
         return this.bye(message.reason);
     }
+  }
+
+  private live(): void {
+    this.watch(HEARTBEAT);
+    this.set({ phase: 'live', attempt: 0, retryAt: null });
   }
 
   private bye(reason: string): void {

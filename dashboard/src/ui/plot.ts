@@ -114,7 +114,7 @@ export class Plot {
       if (right <= left) continue;
       ctx.save();
       ctx.fillStyle = color(`--${band.severity}`);
-      ctx.globalAlpha = 0.06;
+      ctx.globalAlpha = 0.04;
       ctx.fillRect(left, bbox.top, right - left, bbox.height);
       // What says "alert" is a thin bar above and the line of its beginning; a field of colour would shout over the map.
       ctx.globalAlpha = 0.85;

@@ -16,6 +16,7 @@ export function Queue() {
     <section class="queue" aria-label={t('queue.title')} data-testid="queue">
       <div class="pane-head">
         <h2>{t('queue.title')}</h2>
+        <span class="picks"><MineChip /><AreaChip /></span>
         <span class="quiet" data-testid="unacknowledged">{t('queue.unacknowledged', { n: unacknowledged.value })}</span>
       </div>
       <Filters />
@@ -39,10 +40,6 @@ function Filters() {
           <Shape severity={severity} look="outline" size={12} /> <span class="quiet">{counts.value[severity].open}</span>
         </button>
       ))}
-      {myName.value !== '' && (
-        <button type="button" class="chip pick" aria-pressed={f.mine} data-testid="filter-mine" onClick={() => { filter.value = { ...f, mine: !f.mine }; }}>{t('queue.mine')}</button>
-      )}
-      <AreaChip />
       {sectors.map((s) => (
         <button key={s.code} type="button" class="chip pick" aria-pressed={f.sectors.includes(s.code)} data-testid={`filter-${s.code}`}
           onClick={() => { filter.value = { ...f, sectors: toggle(f.sectors, s.code) }; }}>
@@ -57,6 +54,12 @@ function Filters() {
       )}
     </div>
   );
+}
+
+function MineChip() {
+  const f = filter.value;
+  if (myName.value === '') return null;
+  return <button type="button" class="chip pick" aria-pressed={f.mine} data-testid="filter-mine" onClick={() => { filter.value = { ...f, mine: !f.mine }; }}>{t('queue.mine')}</button>;
 }
 
 /** One area or group; the choice stands as a chip of its own, pressing it again takes it away. */

@@ -28,7 +28,7 @@ export function useTrend(choice: FigureChoice | null, span = TREND_SPAN, shift =
     void askPieces(choice, to - span, shift > 0 ? to : to + 3_600_000, every).then((state) => { if (!gone) setAnswer((before) => ({ id, state, tries: before.id === id ? before.tries : 0 })); });
     return () => { gone = true; };
     // After each greeting: what passed while the line was cut reached the board as newest rows only.
-  }, [id, epoch, greetings.value, hasClock, answer.id === id ? answer.tries : 0]);
+  }, [id, epoch, greetings.value, hasClock, every, answer.id === id ? answer.tries : 0]);
   const figure = choice && shift === 0 ? figures.value.get(choice.measurement)?.get(keyOf(choice.key)) : undefined;
   useEffect(() => {
     if (!choice || !figure) return;
