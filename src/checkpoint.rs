@@ -12,7 +12,7 @@
 //! XXH3 (64 bit, little endian) of all before it. Floats survive as they are, except that JSON has no NaN and no infinity: a state that
 //! holds one must write it some other way, or its checkpoint will not be read back.
 //!
-//! Called by: driver (through [`CheckpointThread`], so that no state is serialised on the engine's thread), cli (replay, doctor).
+//! Called by: driver (through [`CheckpointThread`], so that no state is serialised on the engine's thread), replay, cli (doctor).
 
 use crate::disk::Disk;
 use crate::engine::TickTime;
@@ -88,8 +88,15 @@ pub struct Checkpoints {
     epoch: Option<u64>,
 }
 
+/// The same folder for who only reads it: recovery, a replay. It has no way to write.
+#[derive(Clone, Debug)]
+pub struct CheckpointReader {
+    disk: Disk,
+    folder: PathBuf,
+}
+
 impl Checkpoints {
-    /// For a lane without a journal (a file run), and for reading.
+    /// For a lane without a journal (a file run).
     pub fn open(disk: Disk, folder: &Path) -> Result<Checkpoints, CheckpointError> {
         disk.create_dir_all(folder).in_file(folder, "make the folder")?;
         Ok(Checkpoints { disk, folder: folder.to_owned(), epoch: None })
@@ -134,6 +141,44 @@ impl Checkpoints {
         Ok(Written { path, bytes: bytes.len() as u64 })
     }
 
+    /// See [`CheckpointReader::newest`].
+    pub fn newest<T: DeserializeOwned>(&self, until: u64) -> Result<(Option<Loaded<T>>, Vec<Skipped>), CheckpointError> {
+        self.reader().newest(until)
+    }
+
+    /// See [`CheckpointReader::list`].
+    pub fn list(&self) -> Result<Vec<(Head, PathBuf)>, CheckpointError> {
+        self.reader().list()
+    }
+
+    pub fn reader(&self) -> CheckpointReader {
+        CheckpointReader::new(self.disk.clone(), &self.folder)
+    }
+
+    /// Removes all but the newest two and the first of each hour of tick time from `since` on (the log's oldest record).
+    pub fn retain(&self, since: TickTime) -> Result<usize, CheckpointError> {
+        let all = self.list()?;
+        let mut hours = BTreeSet::new();
+        let mut removed = 0;
+        for (head, path) in &all[..all.len().saturating_sub(2)] {
+            if head.time < since || !hours.insert(head.time.div_euclid(HOUR)) {
+                self.disk.remove(path).in_file(path, "remove an old checkpoint")?;
+                removed += 1;
+            }
+        }
+        if removed > 0 {
+            self.disk.sync_dir(&self.folder).in_file(&self.folder, "make the removal durable")?;
+        }
+        Ok(removed)
+    }
+}
+
+impl CheckpointReader {
+    /// A folder that is not there holds nothing.
+    pub fn new(disk: Disk, folder: &Path) -> CheckpointReader {
+        CheckpointReader { disk, folder: folder.to_owned() }
+    }
+
     /// The newest readable checkpoint at or before tick `until` (`u64::MAX`: any), and what was passed over on the way.
     pub fn newest<T: DeserializeOwned>(&self, until: u64) -> Result<(Option<Loaded<T>>, Vec<Skipped>), CheckpointError> {
         let mut skipped = Vec::new();
@@ -154,27 +199,13 @@ impl Checkpoints {
 
     /// Ticks and times of all checkpoints, oldest first, by their names only.
     pub fn list(&self) -> Result<Vec<(Head, PathBuf)>, CheckpointError> {
-        let files = self.disk.list(&self.folder).in_file(&self.folder, "list the folder")?;
+        let files = match self.disk.list(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files.in_file(&self.folder, "list the folder")?,
+        };
         let mut found: Vec<_> = files.iter().filter_map(|(name, _)| Some((parse_name(name)?, self.folder.join(name)))).collect();
         found.sort();
         Ok(found)
-    }
-
-    /// Removes all but the newest two and the first of each hour of tick time from `since` on (the log's oldest record).
-    pub fn retain(&self, since: TickTime) -> Result<usize, CheckpointError> {
-        let all = self.list()?;
-        let mut hours = BTreeSet::new();
-        let mut removed = 0;
-        for (head, path) in &all[..all.len().saturating_sub(2)] {
-            if head.time < since || !hours.insert(head.time.div_euclid(HOUR)) {
-                self.disk.remove(path).in_file(path, "remove an old checkpoint")?;
-                removed += 1;
-            }
-        }
-        if removed > 0 {
-            self.disk.sync_dir(&self.folder).in_file(&self.folder, "make the removal durable")?;
-        }
-        Ok(removed)
     }
 }
 

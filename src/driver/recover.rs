@@ -8,14 +8,14 @@
 //! 2. Definitions of the time are used for the ticks of the time.
 //! 3. Where recomputation does not arrive at the journaled changes, that is counted as *diverged* and said.
 //!
-//! Called by: app.
+//! Called by: app; replay (`load_under`, `change_setup`).
 
 use super::gate::Checkpoint;
 use super::records::keep_fed;
 use super::redriven::{self, Seen};
 use super::{DriverError, Figures, late_of, remember, skip_taken};
-use crate::checkpoint::Checkpoints;
-use crate::definitions::Definitions;
+use crate::checkpoint::CheckpointReader;
+use crate::definitions::{Definitions, Mistakes};
 use crate::engine::lane::{Effects, Lane};
 use crate::engine::setup::{MAX_BEHIND, Setup};
 use crate::engine::{PartitionTick, Row, Tick};
@@ -73,9 +73,21 @@ impl Definitions {
 pub fn load(
     journal: &JournalReader,
     last: Option<u64>,
-    checkpoints: &Checkpoints,
+    checkpoints: &CheckpointReader,
     now: &Definitions,
     setup: &Arc<Setup>,
+) -> Result<Start, DriverError> {
+    let setup_of = |then: &Definitions| if then == now { Ok(setup.clone()) } else { Ok(Arc::new(then.compile(Some(MAX_BEHIND))?)) };
+    load_under(journal, last, checkpoints, setup, &setup_of)
+}
+
+/// The same at or before any tick. `setup`: where the journal names no definitions yet; `setup_of`: those that it names.
+pub fn load_under(
+    journal: &JournalReader,
+    until: Option<u64>,
+    checkpoints: &CheckpointReader,
+    setup: &Arc<Setup>,
+    setup_of: &dyn Fn(&Definitions) -> Result<Arc<Setup>, Mistakes>,
 ) -> Result<Start, DriverError> {
     let start = |lane, names, next, definitions| Start {
         lane,
@@ -86,18 +98,15 @@ pub fn load(
         stop: Arc::default(),
         lost: Vec::new(),
     };
-    let Some(last) = last else { return Ok(start(Lane::new(setup.clone()), Vec::new(), 0, String::new())) };
-    let (loaded, skipped) = checkpoints.newest::<Checkpoint>(last)?;
+    let Some(until) = until else { return Ok(start(Lane::new(setup.clone()), Vec::new(), 0, String::new())) };
+    let (loaded, skipped) = checkpoints.newest::<Checkpoint>(until)?;
     for skipped in &skipped {
         tracing::warn!(path = %skipped.path.display(), reason = %skipped.reason, "a checkpoint was passed over");
     }
     let tick = loaded.as_ref().map_or(0, |l| l.tick);
     let then = journal.configuration_at(tick)?.map(|(_, c)| Definitions::from_configuration(&c));
     let definitions = then.as_ref().map_or_else(String::new, Definitions::version);
-    let setup = match &then {
-        Some(then) if *then != *now => Arc::new(then.compile(Some(MAX_BEHIND))?),
-        _ => setup.clone(),
-    };
+    let setup = then.as_ref().map_or_else(|| Ok(setup.clone()), setup_of)?;
     let Some(loaded) = loaded else { return Ok(start(Lane::new(setup), joined(journal, Vec::new())?, 0, definitions)) };
     let body = loaded.body;
     let old = &body.lane.pipelines;
@@ -313,6 +322,7 @@ pub fn retire(
         let tick = retirement(&start.lane, next, changed);
         start.lane.begin(tick.time, tick.partitions.len());
         let effects = start.lane.close(&tick);
+        remember(&mut start.figures, &effects.rows);
         let entry = JournalEntry { tick, alerts: effects.changes, notes: std::mem::take(notes), ..JournalEntry::default() };
         journal.append(std::slice::from_ref(&entry))?;
         let refill = LineFormats::new(&start.lane.setup.pipelines);

@@ -6,9 +6,9 @@
 //! 1. The end of an embedded log is always known: it is confirmed at every poll.
 //! 2. A buffer holds at most [`BUFFER`] records and [`BYTES`] bytes and a batch.
 //!
-//! Called by: ingest::reader.
+//! Called by: ingest::reader; ingest::past (`fetched`).
 
-use super::log::{Log, LogError, LogReader};
+use super::log::{Log, LogError, LogReader, Record};
 use super::{Fetched, Lost, PartitionName, PartitionStatus};
 use crate::settings::ClockKind;
 use std::collections::{BTreeMap, VecDeque};
@@ -41,6 +41,16 @@ struct Part {
     buffer: VecDeque<Fetched>,
     bytes: usize,
     status: PartitionStatus,
+}
+
+/// A record of the log as the driver takes it.
+pub(super) fn fetched(record: Record, clock: ClockKind) -> Fetched {
+    Fetched {
+        offset: record.offset,
+        broker_time: (clock == ClockKind::Broker).then_some(record.broker_time),
+        headers: record.headers.into_iter().map(|(name, value)| (name.into(), value.to_vec())).collect(),
+        value: record.value.to_vec(),
+    }
 }
 
 impl EmbeddedReader {
@@ -102,12 +112,7 @@ impl EmbeddedReader {
                 new = true;
                 for record in records {
                     part.bytes += record.value.len();
-                    part.buffer.push_back(Fetched {
-                        offset: record.offset,
-                        broker_time: (topic.clock == ClockKind::Broker).then_some(record.broker_time),
-                        headers: record.headers.into_iter().map(|(name, value)| (name.into(), value.to_vec())).collect(),
-                        value: record.value.to_vec(),
-                    });
+                    part.buffer.push_back(fetched(record, topic.clock));
                 }
             }
             part.status = PartitionStatus { end, confirmed: Some(now), assigned: true };

@@ -18,6 +18,7 @@ mod book;
 mod context;
 mod door;
 mod error;
+pub(super) mod past;
 mod settings;
 mod statistics;
 mod watch;
@@ -370,19 +371,10 @@ impl KafkaReader {
     }
 
     fn take(&mut self, i: usize, message: &BorrowedMessage<'_>) -> bool {
-        let broker_time = match self.clocks.get(i) {
-            Some(Clock::Event) => None,
-            _ => match message.timestamp() {
-                Stamp::LogAppendTime(millis) => Some(Timestamp::from_millis(millis)),
-                _ => None,
-            },
-        };
-        self.numbers.unclocked += u64::from(broker_time.is_none() && self.clocks.get(i) != Some(&Clock::Event));
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|header| (header.key.to_string(), header.value.unwrap_or_default().to_vec())).collect()
-        });
-        let value = message.payload().unwrap_or_default().to_vec();
-        match self.book.take(i, Fetched { offset: message.offset() as u64, broker_time, headers, value }) {
+        let clock = self.clocks.get(i).copied().unwrap_or_default();
+        let fetched = fetched(message, clock);
+        self.numbers.unclocked += u64::from(fetched.broker_time.is_none() && clock != Clock::Event);
+        match self.book.take(i, fetched) {
             Taken::Buffered => return true,
             Taken::Repeated => self.numbers.repeated += 1,
             Taken::Fenced => self.numbers.fenced += 1,
@@ -415,6 +407,19 @@ impl Drop for KafkaReader {
     fn drop(&mut self) {
         self.consumer.context().close();
     }
+}
+
+/// A record of a topic with this clock, owned.
+fn fetched(message: &BorrowedMessage<'_>, clock: Clock) -> Fetched {
+    let broker_time = match (clock, message.timestamp()) {
+        (Clock::Broker, Stamp::LogAppendTime(millis)) => Some(Timestamp::from_millis(millis)),
+        _ => None,
+    };
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_string(), header.value.unwrap_or_default().to_vec())).collect()
+    });
+    let value = message.payload().unwrap_or_default().to_vec();
+    Fetched { offset: message.offset() as u64, broker_time, headers, value }
 }
 
 fn refuse_create_time(settings: &KafkaSettings, topics: &[TopicSettings]) -> Result<(), KafkaError> {

@@ -14,6 +14,7 @@ pub mod file;
 pub mod kafka;
 pub mod log;
 pub mod mapped;
+pub mod past;
 pub mod reader;
 pub mod topics;
 

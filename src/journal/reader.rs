@@ -5,11 +5,11 @@
 //! Invariants
 //! 1. Ticks come in order without a hole; what was durable when a chunk was read is in it, whole entries only.
 //!
-//! Called by: driver (recovery), server (an alert's history), cli (replay, doctor).
+//! Called by: driver (recovery), replay, server (an alert's history), cli (doctor).
 
 use super::{Configuration, ConfigurationFile, FORMAT, FileReference, JournalEntry, JournalError, Note};
 use crate::disk::database::{self, DatabaseError, InFile};
-use crate::engine::{AlertChange, AlertId, HandlingChange, Tick};
+use crate::engine::{AlertChange, AlertId, HandlingChange, Tick, TickTime};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,12 @@ impl JournalReader {
         rows.iter().map(|(tick, json)| Ok((*tick as u64, self.parse(json)?))).collect()
     }
 
+    /// Since which tick the configuration is in force that is so at `tick`.
+    pub fn configured_since(&self, tick: u64) -> Result<Option<u64>, JournalError> {
+        let since: Vec<Option<i64>> = self.rows("SELECT max(tick) FROM configurations WHERE tick <= ?", [tick as i64], |row| row.get(0))?;
+        Ok(since.into_iter().flatten().next().map(|tick| tick as u64))
+    }
+
     /// The configuration in force at `tick`, with the tick since which it is.
     pub fn configuration_at(&self, tick: u64) -> Result<Option<(u64, Configuration)>, JournalError> {
         let found: Option<(i64, String)> = self
@@ -109,6 +115,63 @@ impl JournalReader {
             files.push(ConfigurationFile { path, bytes });
         }
         Ok(Some((since as u64, Configuration { files })))
+    }
+
+    /// The last tick whose time is at most `time`; `None`: all are later, or there is none.
+    pub fn tick_at(&self, time: TickTime) -> Result<Option<u64>, JournalError> {
+        let Some((first, last)) = self.bounds()? else { return Ok(None) };
+        // the first batch that ends past `time` begins at `high`; all before `low` end at or before it
+        let (mut low, mut high) = (first, last + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let sql = "SELECT first, last, time FROM ticks WHERE first <= ? ORDER BY first DESC LIMIT 1";
+            let found: Vec<(i64, i64, TickTime)> = self.rows(sql, [middle as i64], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+            let Some((first, last, at)) = found.first().copied() else { break };
+            if at > time { high = first as u64 } else { low = last as u64 + 1 }
+        }
+        let mut tick = (low > first).then(|| low - 1);
+        for entry in self.batch(low)?.into_iter().flatten().filter(|e| e.tick.number >= low && e.tick.time.0 <= time) {
+            tick = Some(entry.tick.number);
+        }
+        Ok(tick)
+    }
+
+    /// One tick with what it caused.
+    pub fn entry(&self, tick: u64) -> Result<Option<JournalEntry>, JournalError> {
+        self.ticks_from(tick).next().transpose().map(|found| found.filter(|entry| entry.tick.number == tick))
+    }
+
+    /// Changes of alerts' conditions in ticks `[from, to]`, oldest first, `limit` at most.
+    pub fn alert_changes(&self, from: u64, to: u64, limit: usize) -> Result<Vec<AlertChange>, JournalError> {
+        let sql = "SELECT json FROM changes WHERE tick BETWEEN ? AND ? AND kind = 'alert' ORDER BY tick, place LIMIT ?";
+        let to = i64::try_from(to).unwrap_or(i64::MAX);
+        let rows: Vec<String> = self.rows(sql, (from as i64, to, limit as i64), |row| row.get(0))?;
+        rows.iter().map(|json| self.parse(json)).collect()
+    }
+
+    /// Spans of tick time longer than `longer` in which no tick falls, in ticks `[from, to]`, oldest first, `limit` at most: nothing was
+    /// read in them.
+    pub fn silences(&self, from: u64, to: u64, longer: TickTime, limit: usize) -> Result<Vec<(TickTime, TickTime)>, JournalError> {
+        // a batch is listed by the time of its last tick: where two lie far apart, the ticks between say more
+        let sql = "SELECT first, before FROM
+                (SELECT first, time, lag(time) OVER (ORDER BY first) AS before FROM ticks WHERE last >= ?1 AND first <= ?2)
+            WHERE time - before > ?3 ORDER BY first";
+        let to = i64::try_from(to).unwrap_or(i64::MAX);
+        let apart: Vec<(i64, TickTime)> = self.rows(sql, (from as i64, to, longer), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut silences = Vec::new();
+        for (first, mut before) in apart {
+            for entry in self.batch(first as u64)?.into_iter().flatten() {
+                let time = entry.tick.time.0;
+                if time - before > longer {
+                    silences.push((before, time));
+                }
+                before = time;
+            }
+            if silences.len() >= limit {
+                break;
+            }
+        }
+        Ok(silences)
     }
 
     /// The batch that holds `tick`, or the next one after it.

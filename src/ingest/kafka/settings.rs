@@ -8,7 +8,7 @@
 //! 2. What needs TLS in a build without it is refused before a connection is tried, with the way to build it.
 //! 3. Every queue inside librdkafka has a bound that is set here ([`Bounds`], [`DOOR_RECORDS`]).
 //!
-//! Called by: reader, door, topics.
+//! Called by: reader, past, door, topics.
 
 use super::error::KafkaError;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -170,6 +170,23 @@ impl KafkaSettings {
             .set("topic.metadata.refresh.interval.ms", "10000")
             .set("statistics.interval.ms", "1000");
         self.with_extra(config, true)
+    }
+
+    /// Reading at given offsets, in no group: librdkafka wants a name for one all the same. Nothing is ever committed under it.
+    pub(crate) fn past(&self) -> ClientConfig {
+        let mut config = self.base();
+        config
+            .set("group.id", format!("{}-replay", self.group))
+            .set("auto.offset.reset", "error")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("check.crcs", "true")
+            .set("fetch.wait.max.ms", "50")
+            .set("fetch.error.backoff.ms", "100")
+            .set("queued.min.messages", "5000")
+            .set("queued.max.messages.kbytes", "2048");
+        self.with_extra(config, false)
     }
 
     /// The side connection that asks for ends and for new partitions: no group.

@@ -36,6 +36,21 @@ pub(super) struct PartitionState {
     pub broker_time: Timestamp,
 }
 
+/// Of a partition that has no record.
+const NOTHING: PartitionState = PartitionState { next_offset: 0, broker_time: Timestamp::MIN };
+
+/// The days' files with their days.
+fn files(folder: &Path) -> Result<Vec<(i64, PathBuf)>, LogError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).in_file(folder, "list the folder")? {
+        let entry = entry.in_file(folder, "list the folder")?;
+        if let Some(day) = entry.file_name().to_str().and_then(database::day_of_name) {
+            files.push((day, entry.path()));
+        }
+    }
+    Ok(files)
+}
+
 pub(super) struct Day {
     pub path: PathBuf,
     /// By partition: offsets `[first, end)` that lie here; equal where none do.
@@ -51,25 +66,50 @@ impl Day {
 
 impl State {
     pub fn load(folder: &Path, topic: &str, partitions: u32) -> Result<State, LogError> {
-        let none = PartitionState { next_offset: 0, broker_time: Timestamp::MIN };
-        let mut state = State { days: BTreeMap::new(), partitions: vec![none; partitions as usize] };
-        for entry in std::fs::read_dir(folder).in_file(folder, "list the folder")? {
-            let entry = entry.in_file(folder, "list the folder")?;
-            if let Some(day) = entry.file_name().to_str().and_then(database::day_of_name) {
-                state.load_day(day, entry.path(), topic)?;
-            }
+        let mut state = State { days: BTreeMap::new(), partitions: vec![NOTHING; partitions as usize] };
+        for (day, path) in files(folder)? {
+            state.load_day(day, path, topic)?;
         }
         state.raise_to_oldest_day();
         Ok(state)
     }
 
+    /// The same for who looks on while another process writes: nothing is made, mended or removed.
+    pub fn look(folder: &Path, topic: &str) -> Result<State, LogError> {
+        let mut state = State { days: BTreeMap::new(), partitions: Vec::new() };
+        for (day, path) in files(folder)? {
+            let connection = match database::open_reader(&path) {
+                Err(_) if !path.exists() => continue,
+                opened => opened?,
+            };
+            let format: i64 =
+                connection.query_row("PRAGMA user_version", [], |row| row.get(0)).in_file(&path, "read the format of the log's day")?;
+            // 0: it is being made
+            if format > 0 {
+                state.add_day(day, path, &connection, topic)?;
+            }
+        }
+        Ok(state)
+    }
+
     fn load_day(&mut self, day: i64, path: PathBuf, topic: &str) -> Result<(), LogError> {
         let connection = open(&path)?;
-        let stood = load_stood(&connection).in_file(&path, "read where the partitions stood")?;
-        if stood.is_empty() {
+        if !self.add_day(day, path.clone(), &connection, topic)? {
             // killed while the file was being made: nothing was ever written to it
             drop(connection);
-            return Ok(database::remove(&path)?);
+            database::remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// False: nothing was ever written to it.
+    fn add_day(&mut self, day: i64, path: PathBuf, connection: &Connection, topic: &str) -> Result<bool, LogError> {
+        let stood = load_stood(connection).in_file(&path, "read where the partitions stood")?;
+        if stood.is_empty() {
+            return Ok(false);
+        }
+        if self.partitions.is_empty() {
+            self.partitions = vec![NOTHING; stood.len()];
         }
         if stood.len() != self.partitions.len() {
             let asked = self.partitions.len() as u32;
@@ -77,7 +117,7 @@ impl State {
         }
         let mut ranges = Vec::new();
         for (partition, stood) in stood.iter().enumerate() {
-            let found = load_range(&connection, partition).in_file(&path, "read the range of a partition")?;
+            let found = load_range(connection, partition).in_file(&path, "read the range of a partition")?;
             let known = &mut self.partitions[partition];
             known.next_offset = known.next_offset.max(stood.next_offset);
             known.broker_time = known.broker_time.max(stood.broker_time);
@@ -88,7 +128,7 @@ impl State {
             ranges.push(found.map_or((0, 0), |(first, last, _)| (first, last + 1)));
         }
         self.days.insert(day, Day { path, ranges });
-        Ok(())
+        Ok(true)
     }
 
     /// Nothing is written before the oldest day kept: who removed a day has removed it for good.

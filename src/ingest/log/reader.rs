@@ -4,16 +4,16 @@
 //!
 //! Invariants
 //! 1. Records come in offset order without a hole; an offset that retention removed is an error that says where the log begins.
-//! 2. Only what has been published as durable is read.
+//! 2. Only what has been published as durable is read; who looks on from outside ([`LogReader::look`]) sees what was durable then.
 //!
-//! Called by: driver (through `Log::tail`), cli (`ioc tail`, replay).
+//! Called by: driver (through `Log::tail`), ingest::past (replay).
 
 use super::{LogError, Record, Shared, day};
 use crate::disk::database::{self, InFile};
 use crate::time::Timestamp;
 use rusqlite::Connection;
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{mpsc, watch};
 
 /// Reads one log; blocking.
@@ -33,6 +33,22 @@ struct Piece {
 impl LogReader {
     pub(super) fn new(shared: Arc<Shared>) -> LogReader {
         LogReader { shared, open: None }
+    }
+
+    /// The log of `folder/topic/` as it lies there now, whoever writes it: without its lock, and without changing anything.
+    pub fn look(folder: &Path, topic: &str) -> Result<LogReader, LogError> {
+        let folder = folder.join(topic);
+        let state = day::State::look(&folder, topic)?;
+        let partitions = state.partitions.len() as u32;
+        // nobody publishes: the ends stay what they are now
+        let (_, ends) = watch::channel(state.ends());
+        let shared = Shared { topic: topic.to_owned(), folder, partitions, state: RwLock::new(state), ends };
+        Ok(LogReader::new(Arc::new(shared)))
+    }
+
+    /// The first offset kept of `partition` and the one past its last.
+    pub fn bounds(&self, partition: u32) -> Result<(u64, u64), LogError> {
+        Ok((self.start(partition)?, self.shared.ends.borrow()[partition as usize]))
     }
 
     /// Up to `limit` records of `partition` from `offset` on, fewer where they are large (`BATCH_BYTES`); empty at the end only.
@@ -73,7 +89,7 @@ impl LogReader {
 
     fn start(&self, partition: u32) -> Result<u64, LogError> {
         if partition >= self.shared.partitions {
-            let last = self.shared.partitions - 1;
+            let last = self.shared.partitions.saturating_sub(1);
             return Err(LogError::NoPartition { topic: self.shared.topic.clone(), partition, last });
         }
         Ok(self.shared.state.read().unwrap_or_else(PoisonError::into_inner).starts()[partition as usize])

@@ -117,7 +117,7 @@ fn feed_again(site: &Site) -> Vec<u8> {
     let empty = Checkpoints::open(Disk::Real, &site.folder().join("empty")).expect("a folder");
     let definitions = Definitions::read(&settings.pipelines, Some(&settings.schemas), Some(&settings.registry)).expect("definitions");
     let setup = Arc::new(definitions.compile(Some(MAX_BEHIND)).expect("a setup"));
-    let mut start = recover::load(&reading, journal.last_tick(), &empty, &definitions, &setup).expect("a start");
+    let mut start = recover::load(&reading, journal.last_tick(), &empty.reader(), &definitions, &setup).expect("a start");
     assert_eq!((start.next, start.names.len()), (0, PARTITIONS as usize));
     let kafka = ioc::ingest::kafka::KafkaSettings { group: format!("again-{}", settings.kafka.group), ..site.kafka() };
     let opened = KafkaReader::open(&kafka, &ioc::app::topic_settings(settings), start.offsets()).expect("a reader");
