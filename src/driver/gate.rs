@@ -19,13 +19,11 @@ use crate::engine::collect::Refused;
 use crate::engine::{Action, Refusal, Row};
 use crate::ingest::PartitionName;
 use crate::journal::{Journal, JournalEntry};
-use crate::server::board::BoardTick;
 use crate::server::cases::CaseShelf;
 use crate::server::history::KeptAlerts;
 use crate::server::hub::Hub;
 use crate::server::scope::HealthInput;
 use crate::server::views::Views;
-use crate::server::wire::TickView;
 use crate::server::{ActionAnswer, Handled, SourceError};
 use crate::store::late::{LateOf, LateStore};
 use crate::store::line::LineFormats;
@@ -336,12 +334,7 @@ impl Gate {
         if let Some(names) = tick.partitions.take() {
             self.views.name_partitions(&names);
         }
-        let board = BoardTick {
-            tick: TickView { number: entry.tick.number, time: entry.tick.time.millis(), live: entry.tick.live },
-            rows: tick.rows.iter().map(|r| self.views.figure(r)).collect(),
-            alerts: tick.alerts.iter().map(|a| Arc::new(self.views.alert(a))).collect(),
-            health: tick.health.take(),
-        };
+        let board = self.views.tick(&entry.tick, &tick.rows, &tick.alerts, tick.health.take());
         for alert in &tick.alerts {
             self.alerts.put(alert.clone());
         }

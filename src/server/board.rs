@@ -77,8 +77,8 @@ pub struct Applied {
 
 #[derive(Debug)]
 struct Figure {
-    /// Sequence of its last change.
-    changed: u64,
+    /// Sequence of its last change, and its place among the rows of that tick: the order in which figures are told is the tick's own (R3).
+    changed: (u64, u32),
     sector: Arc<str>,
     view: Arc<FigureView>,
 }
@@ -144,7 +144,7 @@ impl Board {
             self.health = health.clone();
         }
         let next = self.seq + 1;
-        let rows: Vec<bool> = input.rows.iter().map(|row| self.put_figure(next, row)).collect();
+        let rows: Vec<bool> = input.rows.iter().zip(0..).map(|(row, place)| self.put_figure((next, place), row)).collect();
         let changed = !input.alerts.is_empty() || rows.contains(&true);
         if changed {
             self.seq = next;
@@ -156,8 +156,8 @@ impl Board {
         Applied { changed, rows }
     }
 
-    fn put_figure(&mut self, seq: u64, row: &FigureInput) -> bool {
-        match self.figures.put(seq, row, self.limits.figures) {
+    fn put_figure(&mut self, changed: (u64, u32), row: &FigureInput) -> bool {
+        match self.figures.put(changed, row, self.limits.figures) {
             Put::Older => {
                 self.counts.rows_older += 1;
                 return false;
@@ -273,7 +273,7 @@ struct Figures {
     slots: Vec<Figure>,
     /// Slots by hash of (measurement, key): looked up, never iterated.
     index: HashTable<usize>,
-    by_change: BTreeSet<(u64, usize)>,
+    by_change: BTreeMap<(u64, u32), usize>,
 }
 
 enum Put {
@@ -286,7 +286,7 @@ fn hash_of(view: &FigureView) -> u64 {
 }
 
 impl Figures {
-    fn put(&mut self, seq: u64, row: &FigureInput, limit: usize) -> Put {
+    fn put(&mut self, changed: (u64, u32), row: &FigureInput, limit: usize) -> Put {
         let hash = hash_of(&row.view);
         let same = |slot: &usize| {
             let held = &self.slots[*slot].view;
@@ -297,12 +297,12 @@ impl Figures {
             if (row.view.start, row.view.revision) < (held.view.start, held.view.revision) {
                 return Put::Older;
             }
-            self.by_change.remove(&(held.changed, slot));
-            *held = Figure { changed: seq, sector: row.sector.clone(), view: row.view.clone() };
-            self.by_change.insert((seq, slot));
+            self.by_change.remove(&held.changed);
+            *held = Figure { changed, sector: row.sector.clone(), view: row.view.clone() };
+            self.by_change.insert(changed, slot);
             return Put::Done { dropped: false };
         }
-        let figure = Figure { changed: seq, sector: row.sector.clone(), view: row.view.clone() };
+        let figure = Figure { changed, sector: row.sector.clone(), view: row.view.clone() };
         let oldest = if self.slots.len() >= limit { self.by_change.pop_first() } else { None };
         let slot = match oldest {
             Some((_, oldest)) => {
@@ -318,7 +318,7 @@ impl Figures {
                 self.slots.len() - 1
             }
         };
-        self.by_change.insert((seq, slot));
+        self.by_change.insert(changed, slot);
         self.index.insert_unique(hash, slot, |slot| hash_of(&self.slots[*slot].view));
         Put::Done { dropped: oldest.is_some() }
     }

@@ -55,7 +55,7 @@ fn figures_and_alerts_are_bounded_and_what_leaves_is_counted() {
     assert_eq!(speeds(&board), [2.0, 3.0, 4.0], "those that changed longest ago left");
     assert_eq!(board.counts().figures_dropped, 2);
     board.apply(&tick(6, vec![figure("m", "traffic", "a", "2", 60_000, 9.0), figure("m", "traffic", "a", "new", 0, 8.0)], vec![]));
-    assert_eq!(speeds(&board), [4.0, 8.0, 9.0], "3 left, which had not changed for longest");
+    assert_eq!(speeds(&board), [4.0, 9.0, 8.0], "3 left, which had not changed for longest; of one tick in its order");
     for n in 0..3 {
         let mut one = alert(n, 1, "traffic", "a");
         one.changed = 1_000 + i64::from(n);

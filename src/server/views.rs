@@ -6,22 +6,25 @@
 //! 1. Pure: the same row or alert gives the same view (R3).
 //! 2. The area of a view is the key's located area, else the registered area of its source, else none.
 //!
-//! Called by: driver (each committed tick), server::province (catalog), tests.
+//! Called by: driver (each committed tick), replay (the same ticks again), server::province (catalog), tests.
 //!
 //! views/handling.rs has what operators did.
 
 mod handling;
 
-use super::board::FigureInput;
+use super::board::{BoardTick, FigureInput};
+use super::scope::HealthInput;
 use super::wire::{
     self, ActConflict, AlertDetail, AlertView, AreaRef, CaseFacts, Catalog, ClauseView, EventPositions, Evidence, FieldView, FigureView,
-    HistoryEntry, Limit, MeasurementView, RuleView, SectorView, SourceView, Text,
+    HistoryEntry, Limit, MeasurementView, RuleView, SectorView, SourceView, Text, TickView,
 };
 use crate::definitions::Definitions;
 use crate::engine::alert::{Alert, Happened};
 use crate::engine::setup::Setup;
 use crate::engine::sources::SourceFigures;
-use crate::engine::{Action, ChangeReason, ClauseValue, Condition, FieldValue, Key, Positions, Refusal, Row, RowState};
+use crate::engine::{
+    Action, AlertChange, ChangeReason, ClauseValue, Condition, FieldValue, Key, Positions, Refusal, Row, RowState, Tick,
+};
 use crate::geo::AreaId;
 use crate::ingest::PartitionName;
 use crate::pipeline::{AbsenceSpec, RuleHead, RuleSpec, Severity, Template, TemplatePart, WindowSpec};
@@ -58,6 +61,16 @@ impl Views {
             Some(EventPositions { topic: name.topic.clone(), partition: name.number, from: at.from, to: at.to })
         };
         positions.iter().filter_map(named).collect()
+    }
+
+    /// What a tick brought, as boards take it: the live one and those of replays (R3).
+    pub fn tick(&self, tick: &Tick, rows: &[Row], alerts: &[Alert], health: Option<Arc<HealthInput>>) -> BoardTick {
+        BoardTick {
+            tick: TickView { number: tick.number, time: tick.time.millis(), live: tick.live },
+            rows: rows.iter().map(|r| self.figure(r)).collect(),
+            alerts: alerts.iter().map(|a| Arc::new(self.alert(a))).collect(),
+            health,
+        }
     }
 
     pub fn figure(&self, row: &Row) -> FigureInput {
@@ -164,6 +177,15 @@ impl Views {
         let pipeline = self.setup.pipelines.iter().find(|p| p.name == alert.label.pipeline);
         let zone = pipeline.map_or(jiff::tz::TimeZone::UTC, |p| p.zone.clone());
         ActConflict { alert: self.alert(alert), reason: handling::reason(alert, action, refused, &zone) }
+    }
+
+    /// Whose a change of an alert is and how grave: sector, severity, area; `None` where its rule is gone.
+    pub fn mark(&self, change: &AlertChange) -> Option<(&str, wire::Severity, Option<AreaRef>)> {
+        let pipeline = self.setup.pipelines.get(change.pipeline as usize)?;
+        let head = pipeline.head(change.rule)?;
+        let area = head.row.and_then(|spec| self.area(&change.key, spec, change.window_end));
+        let area = area.or_else(|| change.key.area.map(|a| self.area_ref(a)));
+        Some((&pipeline.sector, severity(head.severity), area))
     }
 
     fn alert_tags(&self, alert: &Alert) -> BTreeMap<String, String> {

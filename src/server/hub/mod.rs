@@ -68,6 +68,12 @@ impl Hub {
         Hub { ticks: ticks_in, asks: asks_in, counters }
     }
 
+    /// A hub whose ticks go to whoever holds the other end, and to no client: for looking at what is published.
+    pub fn tapped(room: usize) -> (Hub, mpsc::Receiver<Arc<BoardTick>>) {
+        let (ticks, published) = mpsc::channel(room);
+        (Hub { ticks, asks: mpsc::channel(1).0, counters: Arc::default() }, published)
+    }
+
     /// Hands over a committed tick.
     pub async fn publish(&self, tick: Arc<BoardTick>) -> Result<(), HubGone> {
         self.ticks.send(tick).await.map_err(|_| HubGone)
