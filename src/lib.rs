@@ -13,6 +13,7 @@
 //! - *scenario*: a timeline of events and what must come of it. [`scenario`]
 //! - *journal*: what happened, in the order in which it was decided; *checkpoint*: the whole state at a tick. [`journal`], [`checkpoint`]
 //! - *board*: the live picture that a page holds. [`server::board`]
+//! - *replay*: the past again, from a checkpoint and the journaled ticks. [`replay`]
 //!
 //! Three times, never mixed: *event time* (in the event), *broker time* (when the log took it), *tick time*. The wall clock is read where the
 //! embedded log appends and where the driver cuts, nowhere else.
@@ -40,6 +41,7 @@ pub mod ingest;
 pub mod journal;
 pub mod pipeline;
 pub mod registry;
+pub mod replay;
 pub mod scenario;
 pub mod server;
 pub mod settings;

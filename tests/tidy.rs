@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of `src/` in order: one uses only itself and what stands above it.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "time",
     "event",
     "geo",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 21] = [
     "server",
     "telemetry",
     "driver",
+    "replay",
     "file_run",
     "app",
     "cli",

@@ -17,7 +17,7 @@ export type Resume = { epoch: string, seq: number, };
 /**
  * Server → client, websocket, JSON text frames.
  */
-export type ServerMessage = { "type": "hello", protocol: number, server: string, epoch: string, resumed: boolean, me: Me, } | { "type": "snapshot" } & Snapshot | { "type": "update" } & Update | { "type": "bye", reason: ByeReason, detail: string, };
+export type ServerMessage = { "type": "hello", protocol: number, server: string, epoch: string, resumed: boolean, me: Me, } | { "type": "snapshot" } & Snapshot | { "type": "update" } & Update | { "type": "replay" } & ReplayState | { "type": "bye", reason: ByeReason, detail: string, };
 
 export type ByeReason = "slow" | "shutdown" | "protocol" | "denied";
 
@@ -896,3 +896,54 @@ target: number | null,
  * The straight line from the baseline to the next target, there.
  */
 pace: number | null, };
+
+/**
+ * Client → server on `GET /api/v1/replay`, after the hello. The first is `open`.
+ */
+export type ReplayCommand = { "type": "open", at: number, speed: number, } | { "type": "play", speed: number, } | { "type": "seek", at: number, } | { "type": "step", ms: number, } | { "type": "next_alert" };
+
+/**
+ * Where a replay is: after each command and at least once a second.
+ */
+export type ReplayState = { 
+/**
+ * The moment that is shown.
+ */
+at: number, 
+/**
+ * The oldest and the newest moment that can be shown.
+ */
+oldest: number, newest: number, speed: number, playing: boolean, 
+/**
+ * How much of the picture at `at` is built, 0..1; 1: it is shown.
+ */
+building: number, 
+/**
+ * What is to be said about it.
+ */
+note: Text | null, };
+
+/**
+ * `GET /api/v1/timeline`: what the bar of the past shows, of the reader's scope.
+ */
+export type Timeline = { oldest: number, newest: number, 
+/**
+ * By beginning; the newest 5,000.
+ */
+alerts: Array<TimelineAlert>, 
+/**
+ * Nothing was read in them, or records were deleted before they were read.
+ */
+gaps: Array<TimelineGap>, 
+/**
+ * Times of kept states, ms.
+ */
+checkpoints: Array<number>, };
+
+export type TimelineAlert = { id: string, severity: Severity, 
+/**
+ * When it began to fire.
+ */
+at: number, resolved: number | null, };
+
+export type TimelineGap = { from: number, to: number, };

@@ -181,6 +181,8 @@ impl Tail {
                     }
                     continue;
                 }
+                // of a replay only
+                ServerMessage::Replay(_) => continue,
                 ServerMessage::Snapshot(snapshot) => (snapshot.seq, snapshot.alerts),
                 ServerMessage::Update(update) => (update.seq, update.alerts),
                 ServerMessage::Bye { reason: ByeReason::Slow, .. } => return Ok(Cut::Again { at_once: true, why: String::new() }),
@@ -262,7 +264,7 @@ fn severity(of: Severity) -> SeverityArg {
 }
 
 /// The words of the page.
-fn severity_name(severity: Severity, vi: bool) -> &'static str {
+pub(super) fn severity_name(severity: Severity, vi: bool) -> &'static str {
     match (severity, vi) {
         (Severity::Critical, true) => "Khẩn cấp",
         (Severity::Major, true) => "Nghiêm trọng",
@@ -276,7 +278,7 @@ fn severity_name(severity: Severity, vi: bool) -> &'static str {
 }
 
 /// What happened last: an act, else the condition.
-fn state(alert: &AlertView, vi: bool) -> String {
+pub(super) fn state(alert: &AlertView, vi: bool) -> String {
     if alert.acted.is_some_and(|at| at > alert.changed)
         && let Some(done) = handled(alert, vi)
     {
@@ -306,7 +308,7 @@ fn handled(alert: &AlertView, vi: bool) -> Option<String> {
 }
 
 /// "2026-06-01 07:25:30" in Vietnam, which has one zone and no summer time.
-fn local(ms: i64) -> String {
+pub(super) fn local(ms: i64) -> String {
     let text = Timestamp::from_millis(ms + 7 * 3_600_000).to_string();
     text.get(..19).unwrap_or(&text).replace('T', " ")
 }

@@ -12,11 +12,13 @@
 
 mod handling;
 mod pipelines;
+mod replay;
 mod rest;
 mod rows;
 
 pub use handling::*;
 pub use pipelines::*;
+pub use replay::*;
 pub use rest::*;
 pub use rows::*;
 
@@ -64,6 +66,8 @@ pub enum ServerMessage {
     },
     Snapshot(Snapshot),
     Update(Update),
+    /// Of a replay only: where it is.
+    Replay(ReplayState),
     /// The last frame before the server closes.
     Bye {
         reason: ByeReason,

@@ -363,7 +363,7 @@ fn d1_d2_d3_killed_anywhere_second_half() {
 }
 
 /// A window of `slow` and a rule of `quick` are others.
-fn changed() -> Definitions {
+pub fn changed() -> Definitions {
     let (quick, slow) =
         (sets::QUICK.replace("when: high > 8", "when: high > 7"), sets::SLOW.replace("mid: p50(data.x)", "mid: p75(data.x)"));
     let mut files = sets::files();

@@ -10,6 +10,7 @@ mod laws;
 mod laws_fill;
 mod operator;
 mod redrive;
+mod replay;
 mod scenarios;
 #[cfg(feature = "services")]
 mod services;

@@ -140,6 +140,9 @@ export class Connection {
         this.seq = Math.max(this.seq, message.seq);
         this.listener.update(message);
         return;
+      // of a replay only
+      case 'replay':
+        return;
       case 'bye':
         return this.bye(message.reason);
     }

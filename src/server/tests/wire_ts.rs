@@ -109,6 +109,11 @@ fn generated() -> String {
         IndicatorBaseline,
         IndicatorTarget,
         IndicatorFigure,
+        ReplayCommand,
+        ReplayState,
+        Timeline,
+        TimelineAlert,
+        TimelineGap,
     );
     text
 }
@@ -122,6 +127,7 @@ fn wire_ts_is_generated_from_wire_rs() {
         include_str!("../wire/handling.rs"),
         include_str!("../wire/rest.rs"),
         include_str!("../wire/pipelines.rs"),
+        include_str!("../wire/replay.rs"),
         include_str!("../wire/rows.rs"),
     ]
     .iter()

@@ -15,9 +15,12 @@ use ioc::driver::{CheckpointClock, Clock, Driver, new_cutter};
 use ioc::engine::setup::MAX_BEHIND;
 use ioc::ingest::embedded::EmbeddedReader;
 use ioc::ingest::log::{Log, NewRecord};
+use ioc::ingest::past::PastPlace;
 use ioc::ingest::reader::{Kind, Reader};
 use ioc::journal::{Journal, JournalReader};
+use ioc::replay::Past;
 use ioc::server::ActionRequest;
+use ioc::server::board::BoardTick;
 use ioc::server::history::KeptAlerts;
 use ioc::server::hub::{Hub, HubLimits};
 use ioc::server::views::Views;
@@ -103,6 +106,8 @@ pub struct Site {
     pub spool_bound: u64,
     /// How the lane's clock runs; recorded input counts as without broker_time.
     pub clock: Clock,
+    /// What is published goes to [`Life::published`] instead of a board.
+    pub tapped: bool,
     /// Records that come later.
     pending: VecDeque<NewRecord>,
     pub runtime: Runtime,
@@ -117,6 +122,8 @@ pub struct Life {
     pub spool: Arc<Spool>,
     pub store: Store,
     pub telemetry: Arc<Telemetry>,
+    /// Of a tapped site.
+    pub published: Option<mpsc::Receiver<Arc<BoardTick>>>,
     formats: LineFormats,
 }
 
@@ -143,6 +150,7 @@ impl Site {
             life: 0,
             spool_bound: DEFAULT_BOUND,
             clock: Clock::Live,
+            tapped: false,
             pending: VecDeque::new(),
             runtime,
         }
@@ -182,6 +190,14 @@ impl Site {
         checkpoints.list().unwrap().iter().map(|(head, _)| head.tick).collect()
     }
 
+    /// The past as a replay finds it, whoever writes it meanwhile.
+    pub fn past(&self) -> Arc<Past> {
+        let checkpoints = Checkpoints::open(self.checkpoint_disk.clone(), Path::new("/checkpoints")).unwrap().reader();
+        let clock = if self.clock == Clock::Live { ClockKind::Broker } else { ClockKind::Event };
+        let log = PastPlace::Embedded { folder: self.root.path().to_owned(), topics: [("events".to_owned(), clock)].into() };
+        Arc::new(Past::new(self.data(), checkpoints, log, self.definitions.version(), compiled(&self.definitions, Some(MAX_BEHIND))))
+    }
+
     /// From some step of the spool's or the checkpoints' disk on, everything fails: killed in the middle of an operation.
     pub fn arm(&self, rng: &mut Rng) {
         match rng.below(6) {
@@ -214,7 +230,7 @@ impl Site {
         let last = journal.last_tick();
         let reading = journal.reader().map_err(dead)?;
         self.check_checkpoint(&checkpoints, last, &reading);
-        let mut start = recover::load(&reading, last, &checkpoints, &self.definitions, &setup).map_err(dead)?;
+        let mut start = recover::load(&reading, last, &checkpoints.reader(), &self.definitions, &setup).map_err(dead)?;
         let clock = if self.clock == Clock::Live { ClockKind::Broker } else { ClockKind::Event };
         let kind = Kind::Embedded(EmbeddedReader::open(vec![(self.log.clone(), clock)], &start.offsets()));
         let mut reader = Reader::new(kind, &start.names).map_err(dead)?;
@@ -234,7 +250,10 @@ impl Site {
         let views = Arc::new(Views::new(setup.clone()));
         views.name_partitions(&start.names);
         let store = Store::Embedded(Embedded::open(&data.join("store")).map_err(dead)?);
-        let hub = self.runtime.block_on(async { Hub::start(HubLimits::default(), "test".into()) });
+        let (hub, published) = match self.tapped {
+            true => Some(Hub::tapped(1 << 20)).unzip(),
+            false => (Some(self.runtime.block_on(async { Hub::start(HubLimits::default(), "test".into()) })), None),
+        };
         let gate = Gate {
             journal,
             spool: spool.clone(),
@@ -245,7 +264,7 @@ impl Site {
             keeping: Keeping { checkpoints: checkpoints.clone(), log: Span::days(7), last: Some(Instant::now()) },
             checkpoints: CheckpointThread::start(checkpoints).map_err(dead)?,
             views,
-            hub,
+            hub: hub.unwrap(),
             runtime: self.runtime.handle().clone(),
             alerts: Arc::new(AlertShelf::default()),
             cases: Arc::new(ioc::server::cases::CaseShelf::new(setup.clone())),
@@ -276,7 +295,7 @@ impl Site {
             redriven: Vec::new(),
         };
         let formats = LineFormats::new(&setup.pipelines);
-        Ok(Life { driver, gate, ticks, actions, spool, store, telemetry, formats })
+        Ok(Life { driver, gate, ticks, actions, spool, store, telemetry, published, formats })
     }
 
     /// `kill -9` and a power cut: what was not durable may be there in part.
