@@ -11,6 +11,7 @@
 
 mod house;
 mod parts;
+pub mod past;
 pub mod redrive;
 
 pub use parts::{kafka as kafka_settings, topics as topic_settings};
@@ -31,6 +32,7 @@ use crate::ingest::log::Log;
 use crate::ingest::reader::{Kind, Opening, Reader};
 use crate::journal::{Journal, Note};
 use crate::server::audit::Audit;
+use crate::replay::Past;
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
 use crate::server::history::{AlertRecords, KeptAlerts};
@@ -130,10 +132,10 @@ impl App {
         let views = Arc::new(Views::new(setup.clone()));
         let (judged, verdicts) = watch::channel(0);
         let desk = Desk { data: settings.data.clone(), way: way(&settings, &doors, &logs), judged: verdicts };
-        let place = Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() };
-        let catalog = Catalog { demo: options.demo.clone(), ..catalog(&setup, &definitions, place, "Asia/Ho_Chi_Minh") };
+        let catalog = Catalog { demo: options.demo.clone(), ..catalog(&setup, &definitions, place(&settings), "Asia/Ho_Chi_Minh") };
         let shelves = ((&alerts, &views), &cases, &pipelines);
-        let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, shelves, actions, (&doors, desk), &telemetry)?;
+        let behind = (&doors, desk, past::of(&settings, &definitions, &setup));
+        let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, shelves, actions, behind, &telemetry)?;
         let (shutdown, stopped) = oneshot::channel();
         let server = tokio::spawn(crate::server::serve(listener, parts, async {
             let _ = stopped.await;
@@ -210,6 +212,10 @@ fn live_store(settings: &Settings, store: &Arc<Store>) -> Option<Arc<Store>> {
     settings.topics.values().all(|t| t.clock == ClockKind::Broker).then(|| store.clone())
 }
 
+fn place(settings: &Settings) -> Text {
+    Text { vi: settings.place.vi.clone(), en: settings.place.en.clone() }
+}
+
 fn open_doors(settings: &Settings) -> anyhow::Result<(Doors, Vec<(Log, ClockKind)>)> {
     let Some(first) = settings.topics.keys().next() else {
         bail!("no topic is named; add `[topics.\"{}\"]` to ioc.toml", crate::settings::DEFAULT_TOPIC)
@@ -263,7 +269,7 @@ fn server_parts(
     store: &Arc<Store>,
     ((alerts, views), cases, pipelines): ((&Arc<AlertShelf>, &Arc<Views>), &Arc<CaseShelf>, &Arc<PipelineShelf>),
     actions: mpsc::Sender<ActionRequest>,
-    (doors, desk): (&Doors, Desk),
+    (doors, desk, past): (&Doors, Desk, Past),
     telemetry: &Arc<Telemetry>,
 ) -> anyhow::Result<ServerParts> {
     let kilobyte = 1024;
@@ -289,6 +295,7 @@ fn server_parts(
         actions,
         door: Arc::new(doors.clone()) as Arc<dyn EventDoor>,
         refusals: Arc::new(desk),
+        replays: Arc::new(past::Room::new(past)),
         probes: Arc::new(parts::Watch(telemetry.clone())),
     })
 }
@@ -360,7 +367,7 @@ impl Engine {
         let checkpoints = Checkpoints::open_fenced(Disk::Real, &self.settings.data.join("checkpoints"), self.journal.epoch())?;
         let last = self.journal.last_tick();
         let reading = self.journal.reader()?;
-        let mut start = recover::load(&reading, last, &checkpoints, &self.definitions, &self.setup)?;
+        let mut start = recover::load(&reading, last, &checkpoints.reader(), &self.definitions, &self.setup)?;
         start.stop = self.stop.clone();
         let mut reader = self.open_reader(&start)?;
         let version = self.definitions.version();

@@ -23,6 +23,7 @@ pub mod hub;
 mod page;
 mod parts;
 pub mod pipelines;
+mod replay;
 pub mod scope;
 pub mod views;
 pub mod wire;
@@ -33,7 +34,7 @@ mod tests;
 
 pub use parts::{
     ActionAnswer, ActionRequest, ActionSink, AlertHistory, Answer, AreaShape, DoorError, DoorRecord, EventDoor, Handled, Probes, Province,
-    Refusals, RowSource, ServerParts, ServerSettings, SourceBook, SourceError, TrendQuery, TrendSource,
+    Refusals, ReplayLine, ReplayRefused, Replays, RowSource, ServerParts, ServerSettings, SourceBook, SourceError, TrendQuery, TrendSource,
 };
 
 use std::future::Future;
@@ -68,6 +69,7 @@ pub async fn serve(listener: TcpListener, parts: ServerParts, shutdown: impl Fut
         _ = stopped => None,
         result = &mut served => Some(result),
     };
+    app.stopping.cancel();
     app.parts.hub.stop().await;
     let clients = u32::try_from(app.parts.settings.clients).unwrap_or(u32::MAX);
     // Whoever has not left by then is cut.

@@ -15,16 +15,18 @@ use crate::server::cases::CaseShelf;
 use crate::server::history::AlertRecords;
 use crate::server::hub::Hub;
 use crate::server::pipelines::PipelineShelf;
-use crate::server::scope::ScopeTree;
-use crate::server::wire::{ActConflict, AlertDetail, AlertView, Catalog, SourceView, TrendPoint};
+use crate::server::scope::{Scope, ScopeTree};
+use crate::server::wire::{ActConflict, AlertDetail, AlertView, Catalog, ReplayCommand, SourceView, Timeline, TrendPoint};
 use crate::store::late::{KeptLate, WantedLate};
 use crate::store::pages::{RowsPage, RowsQuery};
 use crate::store::rejected::{Kept, Redriven, Wanted};
+use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,6 +49,7 @@ pub struct ServerParts {
     pub actions: ActionSink,
     pub door: Arc<dyn EventDoor>,
     pub refusals: Arc<dyn Refusals>,
+    pub replays: Arc<dyn Replays>,
     pub probes: Arc<dyn Probes>,
 }
 
@@ -221,6 +224,28 @@ pub trait Refusals: Send + Sync + 'static {
     fn late(&self, wanted: WantedLate) -> Answer<'_, Result<Vec<KeptLate>, SourceError>>;
     /// The original bytes enter the log anew. Answered with their verdicts, or with none where they are not judged soon.
     fn redrive(&self, records: Vec<Kept>, by: String) -> Answer<'_, Result<Vec<Redriven>, SourceError>>;
+}
+
+/// The past, for analysts.
+pub trait Replays: Send + Sync + 'static {
+    /// A replay of its own, in this scope.
+    fn open(&self, scope: Scope) -> Result<ReplayLine, ReplayRefused>;
+    /// Between two moments, in ms since 1970; `None`: as far as the past reaches.
+    fn timeline(&self, scope: Scope, from: Option<i64>, to: Option<i64>) -> Answer<'_, Result<Timeline, SourceError>>;
+}
+
+/// The two ends of one replay. It ends when they are dropped.
+pub struct ReplayLine {
+    pub commands: SyncSender<ReplayCommand>,
+    pub frames: mpsc::Receiver<Utf8Bytes>,
+}
+
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReplayRefused {
+    #[error("{0} replays are under way, as many as there may be at once; close one, or wait until one is closed")]
+    Full(usize),
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// Questions of those who watch the process.

@@ -9,7 +9,7 @@
 //! 4. A pass that no longer holds closes the socket within `look_again`.
 //! 5. A client sends at most [`MESSAGE_LIMIT`] bytes a message, and nothing but its hello.
 //!
-//! Called by: the router.
+//! Called by: the router; server::replay (hello, goodbye, limits).
 
 use super::api::App;
 use super::api::caller::Caller;
@@ -31,13 +31,13 @@ pub const MESSAGE_LIMIT: usize = 4096;
 /// A client says a hello and answers pings.
 const READ_BUFFER: usize = 1024;
 /// A frame that the client does not take within this time is the last.
-const SENDING: Duration = Duration::from_secs(30);
+pub(super) const SENDING: Duration = Duration::from_secs(30);
 /// So long the goodbye may take.
-const LEAVING: Duration = Duration::from_secs(4);
+pub(super) const LEAVING: Duration = Duration::from_secs(4);
 /// A client that answers no ping for so long is gone.
-const SILENT: Duration = Duration::from_secs(60);
+pub(super) const SILENT: Duration = Duration::from_secs(60);
 
-type Upgrade = Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>;
+pub(super) type Upgrade = Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>;
 
 pub async fn live(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
@@ -55,14 +55,15 @@ pub async fn live(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade)
 }
 
 /// Why the socket ends: a goodbye to be said, or nobody there to hear one.
-enum End {
+pub(super) enum End {
     Bye(ByeReason, String),
     Gone,
 }
 
-struct Line {
-    sink: SplitSink<WebSocket, Message>,
-    stream: SplitStream<WebSocket>,
+/// Both ways of a socket.
+pub(super) struct Line {
+    pub sink: SplitSink<WebSocket, Message>,
+    pub stream: SplitStream<WebSocket>,
 }
 
 impl Line {
@@ -92,7 +93,7 @@ impl Line {
         self.follow(app, caller, &mut frames).await
     }
 
-    async fn hello(&mut self) -> Result<Option<Resume>, End> {
+    pub async fn hello(&mut self) -> Result<Option<Resume>, End> {
         loop {
             let text = match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => text,
@@ -158,7 +159,7 @@ impl Line {
         }
     }
 
-    async fn leave(&mut self, reason: ByeReason, detail: String) -> Result<(), axum::Error> {
+    pub async fn leave(&mut self, reason: ByeReason, detail: String) -> Result<(), axum::Error> {
         if let Some(bye) = encode(&ServerMessage::Bye { reason, detail }) {
             self.sink.send(Message::Text(bye)).await?;
         }

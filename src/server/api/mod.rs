@@ -26,11 +26,12 @@ pub mod refused;
 pub mod rows;
 pub mod session;
 pub mod sources;
+pub mod timeline;
 pub mod trend;
 
 use crate::server::parts::ServerParts;
 use crate::server::scope::ScopeTree;
-use crate::server::{page, ws};
+use crate::server::{page, replay, ws};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{get, post};
@@ -39,6 +40,7 @@ use problem::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 /// What all handlers share.
 pub struct App {
@@ -47,13 +49,15 @@ pub struct App {
     pub events_room: Arc<Semaphore>,
     /// Places for websockets.
     pub client_room: Arc<Semaphore>,
+    /// Cancelled once the server stops: for sockets that the hub knows nothing of.
+    pub stopping: CancellationToken,
 }
 
 impl App {
     pub fn new(parts: ServerParts) -> Arc<App> {
         let events_room = Arc::new(Semaphore::new(parts.settings.events_in_flight));
         let client_room = Arc::new(Semaphore::new(parts.settings.clients));
-        Arc::new(App { parts, events_room, client_room })
+        Arc::new(App { parts, events_room, client_room, stopping: CancellationToken::new() })
     }
 
     pub fn tree(&self) -> Arc<dyn ScopeTree> {
@@ -84,7 +88,9 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/rejected/{number}", get(refused::one))
         .route("/rejected/redrive", post(refused::redrive))
         .route("/late", get(refused::late))
+        .route("/timeline", get(timeline::timeline))
         .route("/live", get(ws::live))
+        .route("/replay", get(replay::replay))
         .fallback(async || Refusal::NotFound("docs/protocol.md lists what there is".to_owned()))
         .method_not_allowed_fallback(async || Refusal::NotFound("this path takes another method; see docs/protocol.md".to_owned()));
     let all = Router::new()

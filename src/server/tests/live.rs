@@ -17,17 +17,17 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-struct Running {
-    address: SocketAddr,
+pub struct Running {
+    pub address: SocketAddr,
     hub: Hub,
-    stop: Option<oneshot::Sender<()>>,
-    served: JoinHandle<std::io::Result<()>>,
+    pub stop: Option<oneshot::Sender<()>>,
+    pub served: JoinHandle<std::io::Result<()>>,
 }
 
 impl Running {
-    async fn start(world: &World) -> Running {
+    pub async fn start(world: &World) -> Running {
         let parts = world.parts();
         let hub = parts.hub.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -40,7 +40,11 @@ impl Running {
     }
 
     async fn open(&self, pairs: &[(&'static str, String)]) -> Result<Socket, u16> {
-        let mut request = format!("ws://{}/api/v1/live", self.address).into_client_request().unwrap();
+        self.open_at("/api/v1/live", pairs).await
+    }
+
+    pub async fn open_at(&self, path: &str, pairs: &[(&'static str, String)]) -> Result<Socket, u16> {
+        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
         for (name, value) in pairs {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
@@ -62,12 +66,12 @@ impl Running {
     }
 }
 
-async fn say(socket: &mut Socket, message: &ClientMessage) {
+pub async fn say(socket: &mut Socket, message: &impl serde::Serialize) {
     socket.send(Message::text(serde_json::to_string(message).unwrap())).await.unwrap();
 }
 
 /// The next message of the protocol; `None`: closed.
-async fn hear(socket: &mut Socket) -> Option<ServerMessage> {
+pub async fn hear(socket: &mut Socket) -> Option<ServerMessage> {
     loop {
         match socket.next().await? {
             Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
@@ -77,7 +81,7 @@ async fn hear(socket: &mut Socket) -> Option<ServerMessage> {
     }
 }
 
-async fn hear_bye(socket: &mut Socket) -> Option<ByeReason> {
+pub async fn hear_bye(socket: &mut Socket) -> Option<ByeReason> {
     while let Some(message) = hear(socket).await {
         if let ServerMessage::Bye { reason, .. } = message {
             return Some(reason);

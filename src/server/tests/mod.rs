@@ -7,5 +7,6 @@ mod laws;
 mod live;
 mod pipelines;
 pub mod province;
+mod replay;
 mod rest;
 mod wire_ts;

@@ -8,7 +8,7 @@ use crate::server::cases::CaseShelf;
 use crate::server::history::AlertRecords;
 use crate::server::hub::{Hub, HubLimits};
 use crate::server::pipelines::PipelineShelf;
-use crate::server::scope::ScopeTree;
+use crate::server::scope::{Scope, ScopeTree};
 use crate::server::wire::*;
 use crate::server::*;
 use crate::store::late::{KeptLate, WantedLate};
@@ -92,6 +92,8 @@ pub struct Store {
     pub rows: Mutex<Vec<StoredRow>>,
     /// Oldest first.
     pub refused: Mutex<Vec<Kept>>,
+    /// Replays under way.
+    pub replays: Arc<AtomicI64>,
 }
 
 impl SourceBook for Store {
@@ -163,6 +165,42 @@ impl Refusals for Store {
         };
         let driven = records.iter().map(driven).collect();
         Box::pin(async move { Ok(driven) })
+    }
+}
+
+impl Replays for Store {
+    /// It tells of each command where it would be.
+    fn open(&self, scope: Scope) -> Result<ReplayLine, ReplayRefused> {
+        let (commands, told) = std::sync::mpsc::sync_channel(8);
+        let (frames_in, frames) = mpsc::channel(8);
+        let open = self.replays.clone();
+        if open.fetch_add(1, Ordering::SeqCst) >= 2 {
+            open.fetch_sub(1, Ordering::SeqCst);
+            return Err(ReplayRefused::Full(2));
+        }
+        std::thread::spawn(move || {
+            while let Ok(command) = told.recv() {
+                let at = match command {
+                    ReplayCommand::Open { at, .. } | ReplayCommand::Seek { at } => at,
+                    _ => 0,
+                };
+                let note = Some(Text { vi: scope.name(), en: String::new() });
+                let state = ReplayState { at, oldest: 0, newest: 9, speed: 0.0, playing: false, building: 1.0, note };
+                let frame = crate::server::hub::encode(&ServerMessage::Replay(state)).unwrap();
+                if frames_in.blocking_send(frame).is_err() {
+                    break;
+                }
+            }
+            open.fetch_sub(1, Ordering::SeqCst);
+        });
+        Ok(ReplayLine { commands, frames })
+    }
+
+    fn timeline(&self, scope: Scope, from: Option<i64>, to: Option<i64>) -> Answer<'_, Result<Timeline, SourceError>> {
+        let mark = |id: &str| TimelineAlert { id: id.into(), severity: Severity::Major, at: 5, resolved: None };
+        let alerts = ["ward", "village"].into_iter().filter(|area| scope.sees("traffic", Some(area))).map(mark).collect();
+        let (oldest, newest) = (from.unwrap_or(1), to.unwrap_or(9));
+        Box::pin(async move { Ok(Timeline { oldest, newest, alerts, ..Timeline::default() }) })
     }
 }
 
@@ -268,6 +306,7 @@ impl World {
             actions: self.actions_in.clone(),
             door: self.store.clone(),
             refusals: self.store.clone(),
+            replays: self.store.clone(),
             probes: self.store.clone(),
         }
     }
