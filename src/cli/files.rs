@@ -266,9 +266,10 @@ struct AlertLine<'a> {
     retroactive: bool,
 }
 
+/// Empty where its rule is gone.
 pub fn alert_line(setup: &Setup, change: &AlertChange) -> String {
-    let pipeline = &setup.pipelines[change.pipeline as usize];
-    let Some(rule) = pipeline.head(change.rule) else { return String::new() };
+    let rule = setup.pipelines.get(change.pipeline as usize).and_then(|pipeline| pipeline.head(change.rule));
+    let Some(rule) = rule else { return String::new() };
     let fields = rule.row.map_or(&[][..], |row| &row.fields[..]);
     let values = fields.iter().zip(&change.values).filter_map(|(f, v)| Some((f.name.as_str(), v.number()?)));
     let line = AlertLine {

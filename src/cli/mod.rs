@@ -14,6 +14,7 @@ pub mod doctor;
 mod explain;
 pub mod files;
 mod rejected;
+mod replay;
 mod run;
 pub mod schema;
 mod simulate;
@@ -46,6 +47,8 @@ pub enum CliError {
     Map(#[from] crate::ingest::mapped::MapError),
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    #[error(transparent)]
+    Replay(#[from] crate::replay::ReplayError),
     #[error("{0}")]
     Usage(String),
     #[error("{0:#}")]
@@ -105,6 +108,8 @@ enum Command {
     Late(rejected::LateCommand),
     /// Who saw and did what: sign-ins, acts, exports, replays, refused attempts.
     Audit(audit::AuditArgs),
+    /// The past again: changes of alerts and rows of a span as they were, from the data folder, also while `ioc run` runs.
+    Replay(replay::ReplayArgs),
     /// A seeded province with known faults: to a file, over HTTP, into Kafka; and alerts held against what is true.
     Simulate(Box<simulate::SimulateArgs>),
     /// A JSON Schema of a kind of file, for editors.
@@ -237,6 +242,7 @@ fn dispatch(cli: Cli) -> Result<i32, CliError> {
         Command::Rejected(command) => rejected::rejected(&settings()?, command),
         Command::Late(command) => rejected::late(&settings()?, command),
         Command::Audit(args) => audit::audit(&settings()?, &args).map(|()| 0),
+        Command::Replay(args) => replay::replay(settings()?, &args).map(|()| 0),
         Command::Simulate(args) => simulate::simulate(settings, *args),
         Command::Schema(args) => schema::schema(&args).map(|()| 0),
         Command::Tail(args) => tail::tail(&settings()?, args),
