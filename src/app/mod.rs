@@ -31,8 +31,8 @@ use crate::ingest::kafka::{KafkaDoor, KafkaReader};
 use crate::ingest::log::Log;
 use crate::ingest::reader::{Kind, Opening, Reader};
 use crate::journal::{Journal, Note};
-use crate::server::audit::Audit;
 use crate::replay::Past;
+use crate::server::audit::Audit;
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
 use crate::server::history::{AlertRecords, KeptAlerts};
@@ -104,8 +104,7 @@ impl App {
     /// Starts everything; returns once the page answers.
     pub async fn start(settings: Settings, options: Options) -> anyhow::Result<App> {
         let access = Access::load(&settings.data, settings.listen.ip().is_loopback(), Arc::new(wall_clock))?;
-        let tokens = crate::server::auth::tokens::list(&settings.data)?;
-        crate::server::auth::may_listen(settings.listen, &tokens, wall_clock())?;
+        crate::server::auth::may_listen(settings.listen, &crate::server::auth::tokens::list(&settings.data)?, wall_clock())?;
         let definitions = Definitions::read(&settings.pipelines, Some(&settings.schemas), Some(&settings.registry))?;
         let setup = Arc::new(definitions.compile(Some(MAX_BEHIND))?);
         let listener = TcpListener::bind(settings.listen).await.with_context(|| {

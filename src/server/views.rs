@@ -22,9 +22,7 @@ use crate::definitions::Definitions;
 use crate::engine::alert::{Alert, Happened};
 use crate::engine::setup::Setup;
 use crate::engine::sources::SourceFigures;
-use crate::engine::{
-    Action, AlertChange, ChangeReason, ClauseValue, Condition, FieldValue, Key, Positions, Refusal, Row, RowState, Tick,
-};
+use crate::engine::{Action, AlertChange, ChangeReason, ClauseValue, Condition, FieldValue, Key, Positions, Refusal, Row, RowState, Tick};
 use crate::geo::AreaId;
 use crate::ingest::PartitionName;
 use crate::pipeline::{AbsenceSpec, RuleHead, RuleSpec, Severity, Template, TemplatePart, WindowSpec};

@@ -4,7 +4,7 @@ use crate::support::feed::{Kept, Log as Records};
 use crate::support::site::{Life, Rng, Site, end_of, records};
 use crate::support::{definitions, sets};
 use ioc::definitions::Definitions;
-use ioc::engine::{Act, Tick};
+use ioc::engine::{Act, Tick, Verdict};
 use ioc::ingest::file::FileReader;
 use ioc::ingest::log::partition_of;
 use ioc::pipeline::map::Map;
@@ -73,8 +73,14 @@ fn live(life: &mut Life, rng: &mut Rng, wall: &mut Timestamp, until: Timestamp, 
         if !held.is_empty() && rng.one_in(20) {
             let (alert, version) = held[rng.below(held.len() as u64) as usize];
             let by = format!("operator {}", rng.below(9));
-            let request =
-                ActionRequest { alert, version, by, note: "đã xem".into(), act: Act::Acknowledge, answer: oneshot::channel().0 };
+            let act = match rng.below(6) {
+                0 => Act::Assign { to: "Lan".into() },
+                1 => Act::Note,
+                2 => Act::Close { verdict: Verdict::True },
+                3 => Act::Reopen,
+                _ => Act::Acknowledge,
+            };
+            let request = ActionRequest { alerts: vec![(alert, version)], by, note: "đã xem".into(), act, answer: oneshot::channel().0 };
             life.actions.try_send(request).unwrap();
             seen.acts += 1;
         }
