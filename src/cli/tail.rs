@@ -12,13 +12,13 @@
 use super::CliError;
 use super::run::{own_url, runtime};
 use crate::server::wire::{
-    Acknowledgement, AlertView, ByeReason, ClientMessage, Condition, Handling, PROTOCOL, Resume, ServerMessage, Severity,
+    Acknowledgement, AlertView, ByeReason, Catalog, ClientMessage, Condition, Handling, PROTOCOL, Resume, ServerMessage, Severity,
 };
 use crate::settings::Settings;
 use crate::time::Timestamp;
 use clap::{Args, ValueEnum};
 use futures_util::{SinkExt, StreamExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -42,7 +42,7 @@ pub enum Language {
 
 #[derive(Clone, Args)]
 pub struct TailArgs {
-    /// The server, "http://ioc.example.vn:8080"; else the address of the settings.
+    /// The server, "http://ioc.example.vn:8080", or https behind a proxy; else the address of the settings.
     #[arg(long)]
     pub server: Option<String>,
     /// Where the server asks for one.
@@ -54,7 +54,7 @@ pub struct TailArgs {
     /// Code of a sector; may be repeated.
     #[arg(long)]
     pub sector: Vec<String>,
-    /// Code of the alert's area; may be repeated.
+    /// Code of the alert's area, or of a group of areas such as a former district; may be repeated.
     #[arg(long)]
     pub area: Vec<String>,
     /// Pending alerts too, which may end without ever firing.
@@ -88,7 +88,12 @@ pub fn tail(settings: &Settings, args: TailArgs) -> Result<i32, CliError> {
 
 /// The client's memory: where it was cut, and what it has shown.
 pub struct Tail {
+    /// "http://host:port"
+    server: String,
+    /// Of the websocket.
     url: String,
+    /// The areas that are shown: those asked for and the members of groups asked for; empty: all, or not known yet.
+    areas: BTreeSet<String>,
     args: TailArgs,
     colours: bool,
     resume: Option<Resume>,
@@ -106,22 +111,31 @@ enum Cut {
 }
 
 impl Tail {
-    /// `address`: "http://host:port".
+    /// `address`: "http://host:port", or https where this program was built with TLS.
     pub fn new(address: &str, args: TailArgs, colours: bool) -> Result<Tail, CliError> {
-        let rest = address.trim_end_matches('/').strip_prefix("http://");
-        let rest = rest.ok_or_else(|| {
-            let what = "write http://host:port; behind https, go through the machine on which ioc runs, or its proxy's plain port";
-            CliError::Usage(format!("--server {address}: {what}"))
-        })?;
-        let url = format!("ws://{rest}/api/v1/live");
-        Ok(Tail { url, args, colours, resume: None, epoch: String::new(), known: BTreeMap::new() })
+        let server = address.trim_end_matches('/').to_owned();
+        let url = match server.split_once("://") {
+            Some(("http", rest)) => format!("ws://{rest}/api/v1/live"),
+            Some(("https", rest)) if cfg!(feature = "tls") => format!("wss://{rest}/api/v1/live"),
+            Some(("https", _)) => {
+                let what =
+                    "this program was built without TLS: build it with `cargo build --release --features tls`, or name the plain port";
+                return Err(CliError::Usage(format!("--server {address}: {what}")));
+            }
+            _ => return Err(CliError::Usage(format!("--server {address}: write http://host:port or https://host"))),
+        };
+        Ok(Tail { server, url, areas: BTreeSet::new(), args, colours, resume: None, epoch: String::new(), known: BTreeMap::new() })
     }
 
     /// Hands each line to `show` until that says no, or the server refuses.
     pub async fn run(&mut self, mut show: impl FnMut(String) -> bool) -> Result<(), CliError> {
         let mut pause = PAUSES.0;
         loop {
-            let why = match self.connect().await {
+            let connected = match self.know_areas().await {
+                Ok(()) => self.connect().await,
+                Err(why) => Err(Error::Io(std::io::Error::other(why))),
+            };
+            let why = match connected {
                 Ok(socket) => match self.listen(socket, &mut show).await? {
                     Cut::Done => return Ok(()),
                     Cut::Again { at_once: true, .. } => {
@@ -140,6 +154,26 @@ impl Tail {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
+    }
+
+    /// What the areas asked for stand for: a group is its members, as the server's catalog says.
+    async fn know_areas(&mut self) -> Result<(), String> {
+        if self.args.area.is_empty() || !self.areas.is_empty() {
+            return Ok(());
+        }
+        let mut request = reqwest::Client::new().get(format!("{}/api/v1/catalog", self.server)).timeout(SILENCE);
+        if let Some(token) = &self.args.token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.map_err(|e| e.to_string())?;
+        if answer.status().is_client_error() {
+            // the websocket is refused in the same way, and says what to do
+            return Ok(());
+        }
+        let catalog: Catalog = answer.json().await.map_err(|e| format!("its catalog cannot be read: {e}"))?;
+        let members = catalog.groups.into_iter().filter(|group| self.args.area.contains(&group.code)).flat_map(|group| group.members);
+        self.areas = self.args.area.iter().cloned().chain(members).collect();
+        Ok(())
     }
 
     async fn connect(&self) -> Result<Socket, Error> {
@@ -213,7 +247,7 @@ impl Tail {
         let early = matches!(alert.condition, Condition::Pending | Condition::Inactive);
         severity(alert.severity) <= args.severity
             && of(&args.sector, Some(&alert.sector))
-            && of(&args.area, alert.area.as_ref().map(|a| a.code.as_str()))
+            && (self.areas.is_empty() || alert.area.as_ref().is_some_and(|area| self.areas.contains(&area.code)))
             && (args.pending || !early)
     }
 

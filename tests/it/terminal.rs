@@ -100,6 +100,27 @@ async fn tail_shows_each_change_once_over_a_cut() {
     whole.stop().await;
 }
 
+/// A group stands for its members: what happens elsewhere is not shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn tail_shows_a_group_by_its_members() {
+    const GROUPS: &str = "groups:\n  - {code: \"90\", level: former-district, name_vi: Cũ, name_en: Old, members: [A]}\n";
+    const PLACES: &str = "id,type,area\nin,t.a,A\nout,t.a,B\n";
+    let areas = ("registry/areas/a.geojson", crate::support::sets::AREAS);
+    let files = [("pipelines/p.yaml", PIPELINE), areas, ("registry/areas/groups.yaml", GROUPS), ("registry/sources/s.csv", PLACES)];
+    let mut whole = Whole::new(&files);
+    whole.start().await;
+    let (out, mut lines) = mpsc::unbounded_channel();
+    let mut tail = Tail::new(&whole.url(""), TailArgs { area: vec!["90".into()], ..args(None) }, false).unwrap();
+    let following = tokio::spawn(async move { tail.run(|line| out.send(line).is_ok()).await });
+    whole.send(&[hot("out", 2), hot("in", 2), hot("out", 1), hot("in", 1)]).await;
+    let first = next(&mut lines).await;
+    assert!(first.contains("ở in"), "{first}");
+    drop(lines);
+    whole.send(&[hot("in", 0)]).await;
+    following.abort();
+    whole.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tail_says_what_to_do_where_it_is_refused() {
     let mut whole = Whole::new(&[("pipelines/p.yaml", PIPELINE)]);
