@@ -56,7 +56,7 @@ function Desk() {
         <div class="centre">
           <Notices />
           <Centre />
-          <Demo />
+          {face.value === 'desk' && <Demo />}
         </div>
         {selection.value && <Detail />}
       </main>

@@ -7,7 +7,7 @@ import { fieldName, measurementName } from '../i18n/names';
 import { figureLines, type FigureLine, type Place } from '../live/places';
 import { compareAlerts, isListed, isOpen, isUnacknowledged, ownerOf, rankOf } from '../live/queue';
 import {
-  alerts, catalog, coarseNow, counts, era, figures, hasPicture, helping, lang, me, myName, now, openAccess, places, searching, select, selection, setLang, setTheme, shownOrder, signOut, t, theme, zone,
+  alerts, board, catalog, coarseNow, counts, era, figures, hasPicture, health, helping, lang, me, myName, now, openAccess, places, searching, select, selection, setLang, setTheme, shownOrder, signOut, t, theme, zone,
 } from '../store';
 import { lazy } from '../ui/lazy';
 import { Shape } from '../ui/shape';
@@ -27,7 +27,7 @@ export function Local() {
   // While nobody is waiting for anything: a tap on an alert should not wait for its page.
   useEffect(() => { if (hasPicture.value) Detail.preload(); }, [hasPicture.value]);
   return (
-    <div class={`local${selection.value ? ' with-detail' : ''}`} data-testid="local">
+    <div class={`local${selection.value ? ' with-detail' : ''}`} data-testid="local" data-live={board.value.tick.live && (health.value?.built ?? 0) === 1}>
       <Bar />
       <Notices />
       <main>
