@@ -7,7 +7,7 @@
 //! - *pipeline*: one YAML file: which events, which *windows* (one `[start, end)` of one *measurement* and key), which *rules*. [`pipeline`]
 //! - *watermark*: how far event time has come in one partition; *late*: what comes too long after it. [`engine::collect`]
 //! - *partial*: what one partition knows about one window; *row*: a window published, with *revision* and *state*. [`engine::merge`]
-//! - *alert*: *condition* (pending, firing, no data, resolved) and *handling* (new, acknowledged, closed) move apart. [`engine::alert`]
+//! - *alert*: *condition* (pending, firing, no data, resolved) and *handling* (new, acknowledged, assigned, closed) move apart. [`engine::alert`]
 //! - *tick*: the engine's only clock, and its only input besides events. [`engine::Tick`], cut by [`driver`]
 //! - *lane*: one run of the engine with one clock: live, a file run, a replay, a test. [`engine::lane`]
 //! - *scenario*: a timeline of events and what must come of it. [`scenario`]

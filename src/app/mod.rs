@@ -132,7 +132,7 @@ impl App {
         let (judged, verdicts) = watch::channel(0);
         let desk = Desk { data: settings.data.clone(), way: way(&settings, &doors, &logs), judged: verdicts };
         let catalog = Catalog { demo: options.demo.clone(), ..catalog(&setup, &definitions, place(&settings), "Asia/Ho_Chi_Minh") };
-        let shelves = ((&alerts, &views), &cases, &pipelines);
+        let shelves = Shelves { alerts: &alerts, views: &views, cases: &cases, pipelines: &pipelines };
         let behind = (&doors, desk, past::of(&settings, &definitions, &setup));
         let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, shelves, actions, behind, &telemetry)?;
         let (shutdown, stopped) = oneshot::channel();
@@ -258,6 +258,14 @@ async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
     }
 }
 
+/// What the gate fills and the server asks.
+struct Shelves<'a> {
+    alerts: &'a Arc<AlertShelf>,
+    views: &'a Arc<Views>,
+    cases: &'a Arc<CaseShelf>,
+    pipelines: &'a Arc<PipelineShelf>,
+}
+
 #[expect(clippy::too_many_arguments)] // the root's own wiring, called once
 fn server_parts(
     settings: &Settings,
@@ -266,7 +274,7 @@ fn server_parts(
     access: Access,
     hub: &Hub,
     store: &Arc<Store>,
-    ((alerts, views), cases, pipelines): ((&Arc<AlertShelf>, &Arc<Views>), &Arc<CaseShelf>, &Arc<PipelineShelf>),
+    Shelves { alerts, views, cases, pipelines }: Shelves<'_>,
     actions: mpsc::Sender<ActionRequest>,
     (doors, desk, past): (&Doors, Desk, Past),
     telemetry: &Arc<Telemetry>,

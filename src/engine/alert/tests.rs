@@ -113,6 +113,24 @@ fn d1_books_of_shape_1_are_read() {
     assert_eq!(AlertBook::take_over(unknown), Err(UnreadableBook { found: VERSION + 1 }));
 }
 
+/// The journal and checkpoints keep them for two years.
+#[test]
+fn d2_acts_are_written_as_ever() {
+    for (act, text) in [
+        (Act::Acknowledge, r#""acknowledge""#),
+        (Act::Unacknowledge, r#""unacknowledge""#),
+        (assign("Tổ 1"), r#"{"assign":{"to":"Tổ 1"}}"#),
+        (Act::Note, r#""note""#),
+        (CLOSE, r#"{"close":{"verdict":"false"}}"#),
+        (Act::Reopen, r#""reopen""#),
+        (step(3, true), r#"{"step":{"step":3,"done":true}}"#),
+    ] {
+        assert_eq!(serde_json::to_string(&act).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Act>(text).unwrap(), act);
+        assert!(text.contains(act.name()));
+    }
+}
+
 const CLOSE: Act = Act::Close { verdict: Verdict::False };
 
 use Condition::{Firing, Inactive, NoData, Pending, Resolved};

@@ -19,7 +19,7 @@ use crate::engine::alert::MAX_STEPS;
 use crate::engine::{Act, AlertId};
 use crate::server::auth::Via;
 use crate::server::parts::{ActionAnswer, ActionRequest, Handled};
-use crate::server::wire::{ActRequest, ActView, BulkAnswer, BulkRequest};
+use crate::server::wire::{ActConflict, ActRequest, ActView, AlertView, BulkAnswer, BulkRequest, Text};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -53,13 +53,14 @@ pub async fn act(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<Str
     let asked: ActRequest = read(body).await?;
     let signed = signed(&caller, asked.name.as_deref(), &asked.note, &asked.act)?;
     let unknown = || Refusal::NotFound(format!("alert {id}"));
-    known_in_scope(&app, &caller.scope, id).await?.ok_or_else(unknown)?;
+    let known = known_in_scope(&app, &caller.scope, id).await?.ok_or_else(unknown)?;
     let handled = hand_over(&app, &caller, vec![(id, asked.version)], signed).await?.pop();
     match handled {
         Some(Handled::Done(alert)) if caller.scope.sees_alert(&alert) => Ok((StatusCode::OK, Json(alert)).into_response()),
         Some(Handled::Refused(conflict)) if caller.scope.sees_alert(&conflict.alert) => {
             Ok((StatusCode::CONFLICT, Json(conflict)).into_response())
         }
+        Some(Handled::Unknown) => Ok((StatusCode::CONFLICT, Json(over(&known))).into_response()),
         _ => Err(unknown()),
     }
 }
@@ -79,16 +80,17 @@ pub async fn act_on_many(State(app): State<Arc<App>>, caller: Caller, body: Body
             return Err(Refusal::Malformed(format!("alert {id} is named twice")));
         }
         match known_in_scope(&app, &caller.scope, id).await? {
-            Some(_) => alerts.push((id, each.version)),
+            Some(known) => alerts.push((id, each.version, known)),
             None => answer.unknown.push(each.id.clone()),
         }
     }
     if alerts.is_empty() {
         return Ok(Json(answer));
     }
-    let handled = hand_over(&app, &caller, alerts.clone(), signed).await?;
-    for ((id, _), handled) in alerts.into_iter().zip(handled) {
+    let handled = hand_over(&app, &caller, alerts.iter().map(|(id, version, _)| (*id, *version)).collect(), signed).await?;
+    for ((id, _, known), handled) in alerts.into_iter().zip(handled) {
         match handled {
+            Handled::Unknown => answer.conflicts.push(over(&known)),
             Handled::Done(alert) if caller.scope.sees_alert(&alert) => answer.done.push(Arc::unwrap_or_clone(alert)),
             Handled::Refused(conflict) if caller.scope.sees_alert(&conflict.alert) => {
                 answer.conflicts.push(Arc::unwrap_or_clone(conflict));
@@ -97,6 +99,15 @@ pub async fn act_on_many(State(app): State<Arc<App>>, caller: Caller, body: Body
         }
     }
     Ok(Json(answer))
+}
+
+/// Known, but not to the engine any more.
+fn over(alert: &AlertView) -> ActConflict {
+    let reason = Text {
+        vi: "Cảnh báo đã kết thúc và không nhận thao tác nữa; xem trong lịch sử.".to_owned(),
+        en: "The alert is over and takes no more acts; it is in the history.".to_owned(),
+    };
+    ActConflict { alert: alert.clone(), reason }
 }
 
 fn actor(caller: Caller) -> Result<Caller, Refusal> {

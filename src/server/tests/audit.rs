@@ -57,7 +57,7 @@ async fn sign_ins_acts_redrives_and_refusals_are_noted() {
         let request = world.actions.recv().await.unwrap();
         let handled = if done { Handled::Done(Arc::new(alert(1, 2, "traffic", "ward"))) } else { Handled::Unknown };
         request.answer.send(ActionAnswer::Handled(vec![handled])).unwrap();
-        assert_eq!(asked.await.unwrap(), if done { 200 } else { 404 });
+        assert_eq!(asked.await.unwrap(), if done { 200 } else { 409 });
     }
     assert_eq!(send(&router, post("/api/v1/rejected/redrive", &admin, r#"{"since": 5}"#)).await.status(), 200);
     let sign_out = Request::delete("/api/v1/session").header("cookie", cookie).header("origin", "http://127.0.0.1:8080");

@@ -20,6 +20,9 @@ use tokio::sync::mpsc;
 
 const OPEN_DAYS: usize = 8;
 
+/// Whether a series is asked for, by its tags.
+type SeriesFilter<'a> = dyn Fn(&[(String, String)]) -> bool + 'a;
+
 pub(super) struct Reader {
     folder: PathBuf,
     open: BTreeMap<i64, ReadableDay>,
@@ -61,7 +64,7 @@ impl Reader {
         &mut self,
         measurement: &str,
         (from, to): (Timestamp, Timestamp),
-        wanted: &dyn Fn(&[(String, String)]) -> bool,
+        wanted: &SeriesFilter<'_>,
     ) -> Result<Vec<StoredRow>, StoreError> {
         let mut all = Vec::new();
         let takes = |head: &[u8]| line::parse_series(head).is_some_and(|(_, tags)| wanted(&tags));

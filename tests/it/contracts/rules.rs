@@ -201,9 +201,9 @@ fn r8_identity_and_evidence() {
 #[test]
 fn r8_clauses_and_positions_are_evidence() {
     let mut sim = Sim::new(setup(&ruled("when: \"(5 < x || y - x > 100) && (!known(x) || n >= 2) && source != \\\"b\\\"\"")), 2);
-    let clauses = |change: &AlertChange| -> Vec<(String, Option<f64>, Option<f64>, Option<bool>)> {
-        change.clauses.iter().map(|c| (c.text.to_string(), c.value, c.limit, c.truth)).collect()
-    };
+    type Judged = (String, Option<f64>, Option<f64>, Option<bool>);
+    let clauses =
+        |change: &AlertChange| -> Vec<Judged> { change.clauses.iter().map(|c| (c.text.to_string(), c.value, c.limit, c.truth)).collect() };
     sim.event(0, "t.a", "other", s(5), json!({"x": 1})).event(0, "t.a", "a", s(10), json!({"x": 9}));
     sim.event(1, "t.a", "a", s(20), json!({"x": 8})).event(0, "t.a", "a", s(30), json!({"x": 7}));
     let fired = sim.event(0, "t.a", "pulse", s(65), json!({})).event(1, "t.a", "pulse", s(65), json!({})).step(s(65));
