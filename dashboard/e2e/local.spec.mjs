@@ -8,6 +8,12 @@ const PHONE = { width: 360, height: 740 };
 const SLOW = { offline: false, latency: 400, downloadThroughput: 64_000 / 8, uploadThroughput: 64_000 / 8 };
 
 await story('local', async ({ open, begin, shot }) => {
+  begin('the sign-in form');
+  const gate = await open(PHONE, '#lang=vi', { token: null });
+  await gate.page.locator(id('sign-in')).waitFor();
+  await axe(gate.page, 'sign-in');
+  await gate.context.close();
+
   begin('what there is to see in the whole province');
   const whole = await open(undefined, '#lang=vi', { token: process.env.IOC_WHOLE_TOKEN });
   await inState(whole.page, 'live');

@@ -41,9 +41,9 @@ function Filters() {
         </button>
       ))}
       {sectors.map((s) => (
-        <button key={s.code} type="button" class="chip pick" aria-pressed={f.sectors.includes(s.code)} data-testid={`filter-${s.code}`}
+        <button key={s.code} type="button" class="chip pick sector" title={s.name[lang.value]} aria-pressed={f.sectors.includes(s.code)} data-testid={`filter-${s.code}`}
           onClick={() => { filter.value = { ...f, sectors: toggle(f.sectors, s.code) }; }}>
-          {s.name[lang.value]} <span class="quiet">{sectorCounts.value.get(s.code) ?? 0}</span>
+          <span class="name">{s.name[lang.value]}</span> <span class="quiet">{sectorCounts.value.get(s.code) ?? 0}</span>
         </button>
       ))}
       {isFiltering(f) && <button type="button" class="chip clear" onClick={() => { filter.value = NO_FILTER; }} aria-label={t('queue.clear_filter')} title={t('queue.clear_filter')}>×</button>}
