@@ -29,12 +29,15 @@ pub const MOST: usize = 500;
 const MOST_WORDS: usize = 10;
 /// Further matches are not counted: `total` is then not told.
 const COUNTED: u64 = 10_000;
-const FORMAT: i64 = 1;
+/// A file of an older format is made again from the journal.
+const FORMAT: i64 = 2;
+/// Stories lie apart: a search reads every row that it passes, and they are most of the bytes.
 const SCHEMA: &str = "
     CREATE TABLE upto(one INTEGER PRIMARY KEY CHECK(one = 1), tick INTEGER NOT NULL);
     CREATE TABLE alerts(id TEXT PRIMARY KEY, since INTEGER NOT NULL, touched INTEGER NOT NULL, pipeline TEXT NOT NULL, rule TEXT NOT NULL,
         sector TEXT NOT NULL, area TEXT, severity TEXT NOT NULL, condition TEXT NOT NULL, handling TEXT NOT NULL, owner TEXT NOT NULL,
-        verdict TEXT, words TEXT NOT NULL, json TEXT NOT NULL);
+        verdict TEXT, words TEXT NOT NULL);
+    CREATE TABLE stories(id TEXT PRIMARY KEY, json TEXT NOT NULL);
     CREATE INDEX alerts_by_since ON alerts(since DESC, id)";
 
 /// What is asked; `None`: any.
@@ -95,6 +98,9 @@ pub struct KeptAlerts {
 impl KeptAlerts {
     pub fn open(folder: &Path) -> Result<KeptAlerts, DatabaseError> {
         let path = path_in(folder);
+        if path.exists() && format_of(&path)? < FORMAT {
+            database::remove(&path)?;
+        }
         let connection = database::create(&path, FORMAT, SCHEMA)?;
         let upto: Option<i64> = connection
             .query_row("SELECT tick FROM upto", [], |row| row.get(0))
@@ -113,12 +119,14 @@ impl KeptAlerts {
         let transaction = self.connection.transaction().in_file(&self.path, "begin keeping alerts")?;
         let kept = || -> rusqlite::Result<()> {
             let mut delete = transaction.prepare_cached("DELETE FROM alerts WHERE id = ?")?;
-            let mut insert =
-                transaction.prepare_cached("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+            let mut delete_story = transaction.prepare_cached("DELETE FROM stories WHERE id = ?")?;
+            let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+            let mut insert_story = transaction.prepare_cached("INSERT OR REPLACE INTO stories VALUES (?, ?)")?;
             for detail in alerts {
                 let alert = &detail.alert;
                 if alert.condition == Condition::Inactive {
                     delete.execute([&alert.id])?;
+                    delete_story.execute([&alert.id])?;
                     continue;
                 }
                 let json = serde_json::to_string(detail).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
@@ -136,8 +144,8 @@ impl KeptAlerts {
                     fold(owner(alert)),
                     alert.closed.as_ref().map(|closed| verdict_name(closed.verdict)),
                     words(detail),
-                    json,
                 ])?;
+                insert_story.execute([&alert.id, &json])?;
             }
             if let Some(upto) = upto {
                 transaction.execute("INSERT OR REPLACE INTO upto VALUES (1, ?)", [upto as i64])?;
@@ -152,9 +160,20 @@ impl KeptAlerts {
 
     /// Forgets resolved alerts that nothing has happened to since.
     pub fn forget(&mut self, before: Timestamp) -> Result<(), DatabaseError> {
-        let sql = "DELETE FROM alerts WHERE touched < ? AND condition = 'resolved'";
-        self.connection.execute(sql, [before.millis()]).map(|_| ()).in_file(&self.path, "forget old alerts")
+        let old = "touched < ? AND condition = 'resolved'";
+        let forgotten = || -> rusqlite::Result<()> {
+            let transaction = self.connection.unchecked_transaction()?;
+            transaction.execute(&format!("DELETE FROM stories WHERE id IN (SELECT id FROM alerts WHERE {old})"), [before.millis()])?;
+            transaction.execute(&format!("DELETE FROM alerts WHERE {old}"), [before.millis()])?;
+            transaction.commit()
+        };
+        forgotten().in_file(&self.path, "forget old alerts")
     }
+}
+
+fn format_of(path: &Path) -> Result<i64, DatabaseError> {
+    let connection = database::open_reader(path)?;
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).in_file(path, "read the format")
 }
 
 /// The reading end, for any thread. Blocking: each question opens the file for itself, and none waits for another.
@@ -180,7 +199,7 @@ impl AlertRecords {
 
     fn detail_in(&self, connection: &Connection, id: &str) -> Result<Option<AlertDetail>, DatabaseError> {
         let json: Option<String> = connection
-            .prepare_cached("SELECT json FROM alerts WHERE id = ?")
+            .prepare_cached("SELECT json FROM stories WHERE id = ?")
             .and_then(|mut query| query.query_row([id], |row| row.get(0)).optional())
             .in_file(&self.path, "read an alert")?;
         let unreadable = |e| DatabaseError::Corrupt { path: self.path.clone(), reason: format!("alert {id} cannot be read ({e})") };

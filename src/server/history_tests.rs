@@ -147,6 +147,20 @@ fn old_alerts_are_forgotten_once_resolved() {
     assert_eq!(it.found(&query()), [1, 2, 3]);
     it.kept.forget(Timestamp::from_millis(2_001)).unwrap();
     assert_eq!(it.found(&query()), [1, 2], "open ones stay, however old");
+    assert_eq!((it.records.detail(&id(3)).unwrap(), it.records.detail(&id(1)).unwrap().is_some()), (None, true));
+}
+
+/// What is there can be made again from the journal: an older shape is not read, it begins anew.
+#[test]
+fn d2_a_file_of_an_older_format_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = database::create(&path_in(folder.path()), FORMAT - 1, "CREATE TABLE upto(tick); INSERT INTO upto VALUES (9)").unwrap();
+    drop(old);
+    let mut kept = KeptAlerts::open(folder.path()).unwrap();
+    assert_eq!(kept.upto(), None);
+    kept.keep(Some(3), &three()).unwrap();
+    drop(kept);
+    assert_eq!(KeptAlerts::open(folder.path()).unwrap().upto(), Some(3), "its own stays");
 }
 
 #[test]
