@@ -52,6 +52,8 @@ await story('looks', async ({ open, begin, shot }) => {
   for (const [lang, theme] of [['vi', 'dark'], ['en', 'dark'], ['vi', 'light'], ['en', 'light']]) {
     await go(wall, 'wall', lang, theme);
     await wall.locator(`${id('wall')} ${map}`).waitFor({ state: 'attached' });
+    // Its colours are those of the theme, also after a change.
+    await wall.waitForFunction(() => document.querySelector('[data-testid=map-canvas]')?.dataset.ground === getComputedStyle(document.documentElement).getPropertyValue('--ground').trim());
     await wall.locator(`${id('wall-path')}:not([data-ms=""])`).waitFor({ timeout: patience });
     await look(wall, `wall-${lang}-${theme}`);
   }

@@ -31,6 +31,8 @@ const remember = (name: string, value: string): void => {
 const first = parseRoute(location.hash);
 export const lang = signal<Lang>(first.lang ?? (remembered('ioc.lang') === 'en' ? 'en' : 'vi'));
 export const theme = signal<Theme>(first.theme ?? (remembered('ioc.theme') === 'light' ? 'light' : 'dark'));
+/** The theme that the style sheet shows: what reads colours from it follows this one, whatever the order of effects. */
+export const shownTheme = signal<Theme | null>(null);
 export const view = signal<View>(first.view);
 /** On a narrow screen the desk is the local page. */
 const NARROW = matchMedia('(max-width: 599px)');
@@ -306,6 +308,7 @@ export function start(): void {
   effect(() => {
     document.documentElement.lang = lang.value;
     document.documentElement.dataset.theme = theme.value;
+    shownTheme.value = theme.value;
   });
   effect(() => {
     const place = catalog.value?.place[lang.value] ?? 'ioc';

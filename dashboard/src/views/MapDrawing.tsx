@@ -6,7 +6,7 @@ import { fieldName, measurementName } from '../i18n/names';
 import { compareAlerts, isListed, isOpen, type AreaAlerts } from '../live/queue';
 import { trouble } from '../live/sources';
 import type { Hover, LabelLook, ProvinceMap } from '../map/province';
-import { alerts, areaNames, areas, board, byArea, coarseNow, figures, greetings, health, lang, loadAreas, measurements, now, select, selection, t, theme, zone } from '../store';
+import { alerts, areaNames, areas, board, byArea, coarseNow, figures, greetings, health, lang, loadAreas, measurements, now, select, selection, shownTheme, t, zone } from '../store';
 import { SHAPES, HATCH, Shape, lookOf } from '../ui/shape';
 import { getAllSources } from '../api';
 import type { AlertView, SourceView } from '../wire';
@@ -47,7 +47,7 @@ export function MapDrawing({ onFailed, scale = 1, still = false, show }: Drawing
         failed: () => onFailed(),
       }, { scale, still });
       map.current = made;
-      stop = follow(made, looks, still);
+      stop = follow(made, looks, still, host.current);
       if (!still) focusTargets.map = () => made.focus();
     }).catch(onFailed);
     return () => {
@@ -108,14 +108,16 @@ function useSources(wanted: boolean): void {
 }
 
 /** Keeps the map in step with the store; each effect reads only what it needs. */
-function follow(map: ProvinceMap, looks: typeof import('../map/looks'), still: boolean): () => void {
+function follow(map: ProvinceMap, looks: typeof import('../map/looks'), still: boolean, host: HTMLElement): () => void {
   const stops = [
     effect(() => {
-      void theme.value;
-      map.setColors(looks.readColors());
+      void shownTheme.value;
+      const colors = looks.readColors();
+      map.setColors(colors);
+      host.dataset.ground = colors.ground;
     }),
     effect(() => {
-      void theme.value;
+      void shownTheme.value;
       const colors = looks.readColors();
       const d = drawn.value;
       map.setAreas(d ? looks.layerLooks(d.values, d.breaks, looks.readSteps(), byArea.value, colors) : looks.alertLooks(byArea.value, colors));
