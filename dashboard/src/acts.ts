@@ -9,10 +9,9 @@
 
 import { batch, signal } from '@preact/signals';
 import * as api from './api';
-import { applyAlert } from './live/board';
 import { MOST_AT_ONCE, changesBetween, markTo, toggled, type Change } from './live/handling';
 import { isUnacknowledged } from './live/queue';
-import { askName, board, connection, lang, mayAct, openAccess, personName, resumeAt, select, selection, shownOrder, t } from './store';
+import { askName, board, connection, lang, mayAct, openAccess, personName, putAlert, resumeAt, select, selection, shownOrder, t } from './store';
 import type { ActConflict, ActView, AlertView, Verdict } from './wire';
 
 export type FormKind = 'assign' | 'note' | 'close';
@@ -76,7 +75,7 @@ export async function act(id: string, wanted: ActView, note = ''): Promise<boole
   const answer = await api.act(id, { version: seen.version, name: named(), note, act: wanted });
   batch(() => {
     if (answer.ok) {
-      board.value = applyAlert(board.peek(), answer.value);
+      putAlert(answer.value);
       actState.value = null;
       const selected = selection.peek();
       if (selected?.kind === 'alert' && selected.id === id && (wanted.kind === 'acknowledge' || wanted.kind === 'close')) resumeAt.value = next;
@@ -85,7 +84,7 @@ export async function act(id: string, wanted: ActView, note = ''): Promise<boole
     }
     if (answer.status === 409 && isConflict(answer.body)) {
       const { alert, reason } = answer.body;
-      board.value = applyAlert(board.peek(), alert);
+      putAlert(alert);
       say('conflict', reason[lang.peek()], changesBetween(seen, alert));
     } else if (answer.status === 401) {
       connection.stop('signed_out');
@@ -153,6 +152,7 @@ export async function acknowledgeMarked(): Promise<void> {
 
 async function many(wanted: ActView, list: readonly AlertView[]): Promise<string[]> {
   const done: string[] = [];
+  if (!mayAct.peek()) return done;
   for (let at = 0; at < list.length; at += MOST_AT_ONCE) {
     const alerts = list.slice(at, at + MOST_AT_ONCE).map(({ id, version }) => ({ id, version }));
     const answer = await api.actOnMany({ name: named(), note: '', act: wanted, alerts });
@@ -163,7 +163,7 @@ async function many(wanted: ActView, list: readonly AlertView[]): Promise<string
     }
     const { done: taken, conflicts, unknown } = answer.value;
     batch(() => {
-      for (const alert of [...taken, ...conflicts.map((c) => c.alert)]) board.value = applyAlert(board.peek(), alert);
+      for (const alert of [...taken, ...conflicts.map((c) => c.alert)]) putAlert(alert);
       const left = new Set(marked.peek());
       for (const { id } of taken) left.delete(id);
       for (const id of unknown) left.delete(id);

@@ -1,5 +1,5 @@
 //! The REST interface. Every answer is a value, refusals too; nothing here throws for what a server or a network does.
-import type { ActRequest, AlertDetail, AlertView, AlertsPage, BulkAnswer, BulkRequest, Catalog, Explanation, Me, PipelinesNow, Problem, RejectedPage, SourceView, SourcesNow, Trend } from './wire';
+import type { ActRequest, AlertDetail, AlertView, AlertsPage, BulkAnswer, BulkRequest, Catalog, Explanation, Me, PipelinesNow, Problem, RejectedPage, SourceView, SourcesNow, Timeline, Trend } from './wire';
 import { pastQuery, type Past } from './route';
 
 export type Answer<T> =
@@ -72,6 +72,7 @@ export async function measureRoundTrip(): Promise<number | null> {
     return null;
   }
 }
+export const getTimeline = () => call<Timeline>('GET', '/api/v1/timeline');
 export const getPipelines = () => call<PipelinesNow>('GET', '/api/v1/pipelines');
 export const explainWindow = (pipeline: string, measurement: string) => call<Explanation>('GET', `/api/v1/pipelines/${encodeURIComponent(pipeline)}/explain?${new URLSearchParams({ measurement })}`);
 export const getRejected = (limit: number) => call<RejectedPage>('GET', `/api/v1/rejected?limit=${limit}`);

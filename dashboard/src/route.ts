@@ -44,6 +44,8 @@ export interface Route {
   pipeline: string | null;
   lang: Lang | null;
   theme: Theme | null;
+  /** The moment of a replay, ms; null: live. */
+  at: number | null;
 }
 
 const within = <T extends string>(all: readonly T[], text: string | null): T | null => all.find((each) => each === text) ?? null;
@@ -75,7 +77,14 @@ export function parseRoute(hash: string): Route {
     pipeline: q.get('pipeline'),
     lang: within(['vi', 'en'] as const, q.get('lang')),
     theme: within(['dark', 'light'] as const, q.get('theme')),
+    at: parseMoment(q.get('at')),
   };
+}
+
+/** "2026-11-24T07:02:10Z" */
+function parseMoment(text: string | null): number | null {
+  const at = text === null ? NaN : Date.parse(text);
+  return Number.isFinite(at) ? at : null;
 }
 
 function parseLayer(text: string | null): Layer | null {
@@ -121,6 +130,8 @@ export function formatRoute(route: Route): string {
   set('pipeline', route.pipeline);
   set('lang', route.lang);
   set('theme', route.theme);
+  // whole seconds: nobody reads more in an address
+  if (route.at !== null) q.set('at', new Date(Math.floor(route.at / 1000) * 1000).toISOString().replace('.000Z', 'Z'));
   const text = q.toString();
   return text === '' ? '' : `#${text}`;
 }

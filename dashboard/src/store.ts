@@ -11,7 +11,7 @@ import { batch, computed, effect, signal } from '@preact/signals';
 import * as api from './api';
 import type { Lang } from './format';
 import { translate, type Key } from './i18n';
-import { EMPTY, applySnapshot, applyUpdates, type Board } from './live/board';
+import { EMPTY, applyAlert, applySnapshot, applyUpdates, type Board } from './live/board';
 import { Connection, type Access, type LinkState } from './live/connection';
 import { keepSamples, sampleOf, type Sample } from './live/latency';
 import { membersOf, placesOf, type Era } from './live/places';
@@ -49,6 +49,11 @@ export const era = signal<Era>(first.era);
 export const past = signal<Past>(first.past);
 export const pipelineChoice = signal<string | null>(first.pipeline);
 export const personName = signal<string>(remembered('ioc.name') ?? '');
+/** In replay the board is the past's and nothing can be acted on (replay.ts). */
+export type Mode = 'live' | 'replay';
+export const mode = signal<Mode>('live');
+/** The moment of a replay as the address has it. */
+export const addressMoment = signal<number | null>(first.at);
 
 export const board = signal<Board>(EMPTY);
 export const link = signal<LinkState>({ phase: 'connecting', attempt: 0, retryAt: null });
@@ -89,7 +94,8 @@ const nameAsked = signal(false);
 export const openAccess = computed(() => me.value !== null && (me.value.name === '' || nameAsked.value));
 export const askName = (): void => { nameAsked.value = true; };
 /** Whether this reader may act on alerts; never on those of the past. */
-export const mayAct = computed(() => me.value?.may_act === true);
+/** In the past nothing can be acted on. */
+export const mayAct = computed(() => me.value?.may_act === true && mode.value === 'live');
 /** Counts greetings: what is asked by REST is asked again after each. */
 export const greetings = signal(0);
 /** For ages in words: they change no faster than this. */
@@ -112,7 +118,13 @@ function setTick(time: number): void {
   tickBase = { time, at: performance.now() };
   moveClock();
 }
-function moveClock(): void {
+let replayClock = (): number => 0;
+export const setReplayClock = (clock: () => number): void => { replayClock = clock; };
+export function moveClock(): void {
+  if (mode.peek() === 'replay') {
+    now.value = Math.floor(replayClock() / 1000) * 1000;
+    return;
+  }
   if (tickBase.time === 0) return;
   const at = tickBase.time + performance.now() - tickBase.at;
   // Whole seconds; a jitter of the line never turns it back, a new state may.
@@ -129,6 +141,22 @@ export const samples = signal<readonly Sample[]>([]);
 /** When the newest frame came, on this machine's own clock. */
 export const receivedAt = signal(0);
 let received: { sample: Sample; at: number }[] = [];
+/** The live picture: also while the past is shown in its place. */
+let live: Board = EMPTY;
+function setLive(next: Board): void {
+  live = next;
+  if (mode.peek() === 'live') board.value = next;
+}
+
+/** The answer to an act, which may overtake its frame. */
+export const putAlert = (alert: AlertView): void => setLive(applyAlert(live, alert));
+
+/** Back from the past: what came meanwhile is there. */
+export function showLive(): void {
+  board.value = live;
+  now.value = 0;
+  moveClock();
+}
 
 let waiting: Update[] = [];
 let scheduled: (() => void) | null = null;
@@ -151,10 +179,11 @@ function flush(): void {
   const updates = waiting;
   waiting = [];
   batch(() => {
-    const before = board.peek();
+    const before = live;
     const after = applyUpdates(before, updates);
-    noteArrivals(before, updates);
-    board.value = after;
+    // what comes meanwhile is neither said nor sounded over the past
+    if (mode.peek() === 'live') noteArrivals(before, updates);
+    setLive(after);
     setTick(after.tick.time);
   });
   notePainted();
@@ -221,8 +250,8 @@ export const connection = new Connection(
     snapshot: (epoch, snapshot) => {
       waiting = [];
       batch(() => {
-        board.value = applySnapshot(epoch, snapshot);
-        now.value = 0;
+        setLive(applySnapshot(epoch, snapshot));
+        if (mode.peek() === 'live') now.value = 0;
         setTick(snapshot.tick.time);
       });
     },
@@ -262,7 +291,7 @@ export async function signOut(): Promise<void> {
   await api.signOut();
   connection.forget();
   batch(() => {
-    board.value = EMPTY;
+    setLive(EMPTY);
     me.value = null;
     catalog.value = null;
     areas.value = null;
@@ -312,12 +341,14 @@ export function start(): void {
   });
   effect(() => {
     const place = catalog.value?.place[lang.value] ?? 'ioc';
-    document.title = unacknowledged.value > 0 ? `(${unacknowledged.value}) ${place} · ioc` : `${place} · ioc`;
+    if (mode.value === 'replay') document.title = `${t('replay.sign')} · ${place} · ioc`;
+    else document.title = unacknowledged.value > 0 ? `(${unacknowledged.value}) ${place} · ioc` : `${place} · ioc`;
   });
   effect(() => {
     const hash = formatRoute({
       view: view.value, selection: selection.value, figure: figureChoice.value, second: secondChoice.value, span: span.value, daysBack: daysBack.value,
       filter: filter.value, layer: layer.value, era: era.value, past: past.value, pipeline: pipelineChoice.value, lang: lang.value, theme: theme.value,
+      at: addressMoment.value,
     });
     if (hash !== location.hash) history.replaceState(null, '', `${location.pathname}${location.search}${hash}`);
   });

@@ -74,13 +74,13 @@ describe('the address', () => {
       filter: { sectors: ['traffic', 'water'], severities: ['critical' as const], areas: ['660', '24617'], mine: true },
       layer: { measurement: 'rain_1h', field: 'mm', aggregate: 'max' as const }, era: 'former' as const,
       past: { text: 'ngập lụt', area: '660', rule: 'p/flood', severity: 'major', owner: 'Hạnh', verdict: 'true', from: 1_000, to: 2_000 }, pipeline: 'water_level',
-      lang: 'en' as const, theme: 'light' as const,
+      lang: 'en' as const, theme: 'light' as const, at: Date.UTC(2026, 10, 24, 7, 2, 10),
     };
     expect(parseRoute(formatRoute(route))).toEqual(route);
   });
   it('takes nothing from nonsense', () => {
-    expect(parseRoute('#lang=xx&theme=pink&severity=deadly&layer=x&figure=&span=9y&back=-3&era=x&q.from=soon')).toEqual({
-      view: 'desk', selection: null, figure: null, second: null, span: '2h', daysBack: 0, filter: NO_FILTER, layer: null, era: 'now', past: WHOLE_PAST, pipeline: null, lang: null, theme: null,
+    expect(parseRoute('#lang=xx&theme=pink&severity=deadly&layer=x&figure=&span=9y&back=-3&era=x&q.from=soon&at=yesterday')).toEqual({
+      view: 'desk', selection: null, figure: null, second: null, span: '2h', daysBack: 0, filter: NO_FILTER, layer: null, era: 'now', past: WHOLE_PAST, pipeline: null, lang: null, theme: null, at: null,
     });
   });
   it.each([['#wall', 'wall'], ['#local&lang=vi', 'local'], ['#view=history', 'history'], ['#nowhere', 'desk']])('%s is the view %s', (hash, view) => {

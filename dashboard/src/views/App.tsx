@@ -2,7 +2,7 @@
 import { useEffect } from 'preact/hooks';
 import { ShapeDefs } from '../ui/shape';
 import { lazy } from '../ui/lazy';
-import { announcement, face, hasPicture, helping, link, searching, selection, t } from '../store';
+import { announcement, face, hasPicture, helping, link, mode, searching, selection, t } from '../store';
 import { Demo } from './Demo';
 import { Detail } from './Detail';
 import { Help } from './Help';
@@ -12,6 +12,7 @@ import { Queue } from './Queue';
 import { Search } from './Search';
 import { Denied, SignIn } from './SignIn';
 import { TopBar } from './TopBar';
+import { ReplaySign, TimeBar } from './TimeBar';
 import { TrendBar } from './TrendBar';
 
 const waiting = () => <p class="say quiet" role="status">{t('part.loading')}</p>;
@@ -32,6 +33,7 @@ export function App() {
     <>
       <ShapeDefs />
       {face.value === 'wall' ? <Wall.Part /> : face.value === 'local' ? <Local.Part /> : <Desk />}
+      {(face.value === 'wall' || face.value === 'local') && mode.value === 'replay' && <div class="replay-foot"><ReplaySign /><TimeBar /></div>}
       {searching.value && <Search />}
       {helping.value && <Help />}
       <div class="visually-hidden" role="alert" aria-live="assertive" data-testid="live-region">{announcement.value}</div>
@@ -61,6 +63,7 @@ function Desk() {
         {selection.value && <Detail />}
       </main>
       <TrendBar />
+      <TimeBar />
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { formatAge, formatMoment, formatNumber, formatOperator, formatSpan, form
 import { fieldName } from '../i18n/names';
 import { keyOf } from '../live/board';
 import { isOpen, isUnacknowledged } from '../live/queue';
-import { alerts, board, figureChoice, figures, hasPicture, lang, link, measurements, now, ruleOf, select, selection, t, zone } from '../store';
+import { alerts, board, figureChoice, figures, hasPicture, lang, link, measurements, mode, now, ruleOf, select, selection, t, zone } from '../store';
 import { Shape, lookOf } from '../ui/shape';
 import type { Key } from '../i18n';
 import type { AlertDetail, AlertView, HistoryEntry } from '../wire';
@@ -16,6 +16,7 @@ import { Evidence, reasonWords } from './Evidence';
 import { unitOf } from './figure';
 import { focusTargets } from './keys';
 import { Procedure } from './Procedure';
+import { ReplayButton } from './TimeBar';
 
 export function Detail() {
   const pane = useRef<HTMLElement>(null);
@@ -56,7 +57,10 @@ function useDetail(id: string, version: number): { detail: AlertDetail | null; f
 function OfAlert({ id }: { id: string }) {
   const onBoard = alerts.value.get(id);
   const { detail, failed, gone } = useDetail(id, onBoard?.version ?? 0);
-  const alert = onBoard ?? detail?.alert;
+  const past = mode.value === 'replay';
+  // of an alert that had not begun then, the past shows nothing
+  const alert = onBoard ?? (past ? undefined : detail?.alert);
+  if (!alert && past) return <NotYet detail={detail} />;
   if (!alert) {
     const lost = gone || failed;
     return (
@@ -76,11 +80,23 @@ function OfAlert({ id }: { id: string }) {
         <Procedure alert={alert} />
         <section>
           <h3>{t('detail.history')}</h3>
-          {detail ? <History entries={detail.history} alert={alert} /> : <p class="quiet">{failed ? t('detail.history_failed') : t('detail.loading')}</p>}
+          {detail ? <History entries={past ? detail.history.filter((entry) => entry.at <= now.value) : detail.history} alert={alert} /> : <p class="quiet">{failed ? t('detail.history_failed') : t('detail.loading')}</p>}
         </section>
       </div>
-      <ActBar alert={alert} />
+      {!past && <ActBar alert={alert} />}
     </>
+  );
+}
+
+function NotYet({ detail }: { detail: AlertDetail | null }) {
+  return (
+    <div class="scroll" data-testid="detail-not-yet">
+      <CloseButton />
+      <div class="say">
+        <p>{t('replay.not_yet')}</p>
+        {detail && <p class="quiet">{detail.alert.title[lang.value]} · {t('detail.since', { time: formatMoment(detail.alert.since, now.value, zone.value) })}</p>}
+      </div>
+    </div>
   );
 }
 
@@ -97,6 +113,7 @@ function Head({ alert }: { alert: AlertView }) {
         {t(`condition.${alert.condition}`)} {t('detail.since', { time: formatMoment(alert.since, now.value, zone.value) })}, {t('detail.lasted', { span: formatSpan(Math.max(0, lasted), lang.value) })} · {isUnacknowledged(alert) ? t('handling.new') : t(`handling.${alert.handling}`)}
       </p>
       {alert.retroactive && <p class="said">{t('detail.retroactive')}</p>}
+      <p><ReplayButton since={alert.since} /></p>
     </header>
   );
 }

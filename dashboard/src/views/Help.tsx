@@ -6,7 +6,7 @@ import { SEVERITIES } from '../live/queue';
 export function Help() {
   const dialog = useRef<HTMLDialogElement>(null);
   useLayoutEffect(() => dialog.current?.showModal(), []);
-  const keys = [['j / k', 'help.move'], ['Enter', 'help.open'], ['a', 'help.acknowledge'], ['s / n / c', 'help.handle'], ['x / J K', 'help.mark'], ['u', 'help.undo'], ['Esc', 'help.close'], ['/', 'help.search'], ['m', 'help.map'], ['g o / g w / g l', 'help.go'], ['g a / g h', 'help.go_past'], ['g p / g s', 'help.go_data'], ['?', 'help.help']] as const;
+  const keys = [['j / k', 'help.move'], ['Enter', 'help.open'], ['a', 'help.acknowledge'], ['s / n / c', 'help.handle'], ['x / J K', 'help.mark'], ['u', 'help.undo'], ['Esc', 'help.close'], ['/', 'help.search'], ['m', 'help.map'], ['r', 'help.replay'], ['[ / ]', 'help.step'], ['n', 'help.next_alert'], ['g o / g w / g l', 'help.go'], ['g a / g h', 'help.go_past'], ['g p / g s', 'help.go_data'], ['?', 'help.help']] as const;
   const close = (): void => { helping.value = false; };
   return (
     <dialog ref={dialog} class="dialog" aria-label={t('help.title')} onClose={close} onCancel={close} onClick={(e) => { if (e.target === dialog.current) close(); }} data-testid="help">

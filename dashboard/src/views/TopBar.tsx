@@ -1,10 +1,11 @@
 import { formatClock, formatDate, formatNumber, formatSpan } from '../format';
 import { SEVERITIES } from '../live/queue';
 import {
-  board, catalog, counts, era, filter, health, helping, lang, link, me, now, openAccess, personName, places, searching, setLang, setTheme, signOut, t, theme, view, zone,
+  board, catalog, counts, era, filter, health, helping, lang, link, me, mode, now, openAccess, personName, places, searching, setLang, setTheme, signOut, t, theme, view, zone,
 } from '../store';
 import { setMuted, toned, unlock, voice } from '../sound';
 import { Shape } from '../ui/shape';
+import { ReplaySign } from './TimeBar';
 import type { Severity } from '../wire';
 
 export function TopBar() {
@@ -18,8 +19,9 @@ export function TopBar() {
       </h1>
       <Counts />
       <span class="stretch" />
+      <ReplaySign />
       <Health />
-      <Clock />
+      {mode.value === 'live' && <Clock />}
       <LinkChip />
       <span class="tools">
         <button type="button" class="tool" onClick={() => { searching.value = true; }} title={t('top.search')} aria-label={t('top.search')}><kbd>/</kbd></button>

@@ -2,6 +2,7 @@
 import { acknowledge, acknowledgeMarked, clearMarks, form, marked, openForm, toggleMark, undo, undoable } from '../acts';
 import { face, helping, hasPicture, resumeAt, searching, select, selection, shownOrder, view } from '../store';
 import { nextSelection } from '../live/queue';
+import { onReplayKey } from '../replay';
 import type { View } from '../route';
 
 /** Set by the panes, so that keys need not know them. */
@@ -47,6 +48,10 @@ function onKey(event: KeyboardEvent): void {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const target = event.target instanceof HTMLElement ? event.target : null;
   const typing = target !== null && (target.matches('input, textarea, select') || target.isContentEditable);
+  if (!searching.peek() && !helping.peek() && !(event.key === ' ' && target?.closest('button, [role=slider]')) && onReplayKey(event, typing)) {
+    event.preventDefault();
+    return;
+  }
   if (event.key === 'Escape') {
     if (searching.peek()) searching.value = false;
     else if (helping.peek()) helping.value = false;

@@ -1,7 +1,7 @@
 //! A figure's past: asked from the store, continued by live rows; asked again where the store was not yet as far as the live rows.
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { getTrend } from '../api';
-import { board, figures, greetings, measurements, now } from '../store';
+import { board, figures, greetings, measurements, mode, now } from '../store';
 import type { FigureChoice } from '../route';
 import type { TrendPoint } from '../wire';
 import { keyOf } from '../live/board';
@@ -25,7 +25,9 @@ export function useTrend(choice: FigureChoice | null, span = TREND_SPAN, shift =
     if (!choice || !hasClock) return;
     let gone = false;
     const to = now.peek() - shift;
-    void askPieces(choice, to - span, shift > 0 ? to : to + 3_600_000, every).then((state) => { if (!gone) setAnswer((before) => ({ id, state, tries: before.id === id ? before.tries : 0 })); });
+    // of the past nothing is asked that lay ahead of it
+    const ahead = shift > 0 || mode.peek() === 'replay' ? 0 : 3_600_000;
+    void askPieces(choice, to - span, to + ahead, every).then((state) => { if (!gone) setAnswer((before) => ({ id, state, tries: before.id === id ? before.tries : 0 })); });
     return () => { gone = true; };
     // After each greeting: what passed while the line was cut reached the board as newest rows only.
   }, [id, epoch, greetings.value, hasClock, every, answer.id === id ? answer.tries : 0]);
