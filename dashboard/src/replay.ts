@@ -143,11 +143,14 @@ export function startReplay(): void {
   });
   setInterval(() => { if (link.peek().phase === 'live' && !document.hidden) void loadTimeline(); }, TIMELINE);
   setInterval(() => { if (mode.peek() === 'replay') moveClock(); }, 250);
-  const fromAddress = (): void => {
-    const { at } = parseRoute(location.hash);
+  const follow = (at: number | null): void => {
     if (at === null) leaveReplay();
-    else if (mode.peek() === 'live' || Math.abs(at - (addressMoment.peek() ?? 0)) > 1_000) enterReplay(at, 0);
+    else enterReplay(at, 0);
   };
-  addEventListener('hashchange', fromAddress);
-  fromAddress();
+  // by what the event says: the address itself may have been written anew for another part of it
+  addEventListener('hashchange', (event) => {
+    const at = parseRoute(new URL(event.newURL).hash).at;
+    if (at !== parseRoute(new URL(event.oldURL).hash).at) follow(at);
+  });
+  follow(parseRoute(location.hash).at);
 }

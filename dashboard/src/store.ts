@@ -363,6 +363,7 @@ export function start(): void {
       daysBack.value = route.daysBack;
       filter.value = route.filter;
       layer.value = route.layer;
+      addressMoment.value = route.at;
       era.value = route.era;
       past.value = route.past;
       pipelineChoice.value = route.pipeline;

@@ -22,7 +22,7 @@ export function TopBar() {
       <ReplaySign />
       <Health />
       {mode.value === 'live' && <Clock />}
-      <LinkChip />
+      {mode.value === 'live' && <LinkChip />}
       <span class="tools">
         <button type="button" class="tool" onClick={() => { searching.value = true; }} title={t('top.search')} aria-label={t('top.search')}><kbd>/</kbd></button>
         <button type="button" class="tool" onClick={() => { helping.value = true; }} title={t('top.help')} aria-label={t('top.help')}><kbd>?</kbd></button>
