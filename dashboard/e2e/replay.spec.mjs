@@ -48,7 +48,7 @@ await story('replay', async ({ open, begin, shot }) => {
   await page.waitForFunction(() => /[#&]at=\d{4}-\d\d-\d\dT/.test(location.hash));
 
   begin('the bar goes to the moment after it began: it is there as it was then');
-  const at = known.alert.since + 60_000;
+  const at = bar.alerts.find((mark) => mark.id === alert).at + 60_000;
   await page.evaluate((to) => { location.hash = location.hash.replace(/at=[^&]*/, `at=${new Date(to).toISOString()}`); }, at);
   const then = page.locator(`${id('alert-row')}[data-alert-id="${alert}"]`);
   await then.waitFor();

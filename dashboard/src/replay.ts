@@ -139,7 +139,11 @@ export function startReplay(): void {
     addressMoment.value = Math.round(view.at);
   });
   effect(() => {
-    if (greetings.value > 0) void loadTimeline();
+    if (greetings.value === 0) return;
+    void loadTimeline();
+    // an address with a moment, opened before anybody had signed in
+    const { phase, at } = replayView.peek();
+    if (mode.peek() === 'replay' && phase === 'failed') replay.open(at, 0);
   });
   setInterval(() => { if (link.peek().phase === 'live' && !document.hidden) void loadTimeline(); }, TIMELINE);
   setInterval(() => { if (mode.peek() === 'replay') moveClock(); }, 250);

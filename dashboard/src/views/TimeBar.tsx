@@ -28,7 +28,7 @@ export function ReplaySign() {
 
 /** On each alert's detail. */
 export function ReplayButton({ since }: { since: number }) {
-  return <button type="button" data-testid="replay-button" title={t('replay.button_hint')} onClick={() => replayAlert(since)}>{t('replay.button')} <kbd>r</kbd></button>;
+  return <button type="button" data-testid="replay-button" title={t('replay.button_hint')} onClick={() => replayAlert(since)}>{t('replay.button')}{mode.value === 'live' && <> <kbd>r</kbd></>}</button>;
 }
 
 export function TimeBar() {
