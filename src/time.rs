@@ -32,8 +32,9 @@ impl Timestamp {
     const FIRST: i64 = -2_208_988_800; // 1900-01-01T00:00:00Z in seconds
     const END: i64 = 7_258_118_400; // 2200-01-01T00:00:00Z in seconds
 
+    /// Beyond what nanoseconds can say it is the nearest that they can.
     pub const fn from_millis(ms: i64) -> Self {
-        Timestamp(ms * NANOS_PER_MILLI)
+        Timestamp(ms.saturating_mul(NANOS_PER_MILLI))
     }
 
     pub const fn from_seconds(s: i64) -> Self {

@@ -26,26 +26,27 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 /// The version of this protocol; a client that speaks another one is told so and closed.
 pub const PROTOCOL: u32 = 1;
 
 /// A text in both languages.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Text {
     pub vi: String,
     pub en: String,
 }
 
 /// Client → server, websocket, JSON text frames.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
     /// First frame. `resume` names the last sequence seen of an epoch; without it a snapshot is sent.
     Hello { protocol: u32, resume: Option<Resume> },
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Resume {
     pub epoch: String,
     #[ts(type = "number")]
@@ -53,7 +54,7 @@ pub struct Resume {
 }
 
 /// Server → client, websocket, JSON text frames.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
     /// Answer to the client's hello: who you are and what follows. `resumed`: updates continue after `resume.seq`; else a snapshot comes next.
@@ -75,7 +76,7 @@ pub enum ServerMessage {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ByeReason {
     /// The client read too slowly and its queue reached the bound.
@@ -89,7 +90,7 @@ pub enum ByeReason {
 }
 
 /// The whole picture of the reader's scope. `seq` is where updates continue.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Snapshot {
     #[ts(type = "number")]
     pub seq: u64,
@@ -100,7 +101,7 @@ pub struct Snapshot {
 }
 
 /// What changed since the client's last sequence. Alerts: each change, in order. Figures: the newest of each, at most 4 times a second.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Update {
     #[ts(type = "number")]
     pub seq: u64,
@@ -114,7 +115,7 @@ pub struct Update {
 }
 
 /// The engine's clock as of this message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct TickView {
     #[ts(type = "number")]
     pub number: u64,
@@ -125,7 +126,7 @@ pub struct TickView {
     pub live: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     Critical,
@@ -134,7 +135,7 @@ pub enum Severity {
     Notice,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// A pending alert that ended before it fired; it leaves the picture with this change.
@@ -145,7 +146,7 @@ pub enum Condition {
     Resolved,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Handling {
     New,
@@ -154,14 +155,14 @@ pub enum Handling {
     Closed,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct AreaRef {
     pub code: String,
     pub name: String,
 }
 
 /// One alert, whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct AlertView {
     /// 32 lower-case hexadecimal digits.
     pub id: String,
@@ -218,7 +219,7 @@ pub struct AlertView {
     pub evidence: Evidence,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Acknowledgement {
     pub by: String,
     #[ts(type = "number")]
@@ -227,7 +228,7 @@ pub struct Acknowledgement {
 }
 
 /// The row and the clauses that decided (R8).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Evidence {
     pub measurement: String,
     #[ts(type = "number")]
@@ -257,7 +258,7 @@ pub struct Evidence {
 }
 
 /// A clause of `when` on the deciding row.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct ClauseView {
     /// "occupancy > 25"
     pub text: String,
@@ -269,7 +270,7 @@ pub struct ClauseView {
 }
 
 /// A case as it was when an alert on it changed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct CaseFacts {
     /// "field_report"
     pub case: String,
@@ -280,7 +281,7 @@ pub struct CaseFacts {
     pub due: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum RowState {
     Provisional,
@@ -290,7 +291,7 @@ pub enum RowState {
 }
 
 /// The newest row of one measurement and key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct FigureView {
     pub measurement: String,
     pub key: BTreeMap<String, String>,
@@ -311,7 +312,7 @@ pub struct FigureView {
 }
 
 /// Whether the figures can be trusted, as counts of the reader's scope.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct HealthView {
     /// Sources of the registry in force in the scope, and those heard within 3 cadences.
     pub sources_expected: u32,
@@ -328,7 +329,7 @@ pub struct HealthView {
     pub built: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreHealth {
     #[default]
@@ -339,7 +340,7 @@ pub enum StoreHealth {
     Owed,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum LogHealth {
     #[default]
@@ -351,7 +352,7 @@ pub enum LogHealth {
 }
 
 /// Who is looking, from the cookie; `GET /api/v1/me`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Me {
     pub name: String,
     pub role: Role,
@@ -363,7 +364,7 @@ pub struct Me {
     pub may_act: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Viewer,

@@ -15,7 +15,7 @@ use super::api::App;
 use super::api::caller::Caller;
 use super::api::problem::Refusal;
 use super::hub::{First, Frames, Joined, encode};
-use super::wire::{ByeReason, ClientMessage, PROTOCOL, Resume, ServerMessage};
+use super::wire::{ByeReason, ClientMessage, PROTOCOL, Problem, Resume, ServerMessage};
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
@@ -39,6 +39,13 @@ pub(super) const SILENT: Duration = Duration::from_secs(60);
 
 pub(super) type Upgrade = Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>;
 
+#[utoipa::path(
+    get, path = "/api/v1/live", tag = "live",
+    responses(
+        (status = 101, description = "The live protocol over a websocket: docs/protocol.md"),
+        (status = 400, description = "No upgrade to a websocket", body = Problem)
+    )
+)]
 pub async fn live(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
     let upgrade = upgrade.map_err(|error| Refusal::Malformed(format!("a websocket is expected here: {error}")))?;

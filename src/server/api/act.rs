@@ -12,17 +12,17 @@
 //! Called by: the router.
 
 use super::App;
-use super::caller::Caller;
+use super::caller::{Caller, InPath};
 use super::problem::Refusal;
 use super::read::{alert_id, known_in_scope};
 use crate::engine::alert::MAX_STEPS;
 use crate::engine::{Act, AlertId};
 use crate::server::auth::Via;
 use crate::server::parts::{ActionAnswer, ActionRequest, Handled};
-use crate::server::wire::{ActConflict, ActRequest, ActView, AlertView, BulkAnswer, BulkRequest, Text};
+use crate::server::wire::{ActConflict, ActRequest, ActView, AlertView, BulkAnswer, BulkRequest, Problem, Text};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
@@ -47,7 +47,20 @@ struct Signed {
     act: Act,
 }
 
-pub async fn act(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>, body: Body) -> Result<Response, Refusal> {
+#[utoipa::path(
+    post, path = "/api/v1/alerts/{id}/act", tag = "act",
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 lower-case hexadecimal digits")),
+    request_body = ActRequest,
+    responses(
+        (status = 200, description = "Done and durable", body = AlertView),
+        (status = 400, description = "No id of an alert, or no such body", body = Problem),
+        (status = 404, description = "No such alert in scope", body = Problem),
+        (status = 408, description = "The body came too slowly", body = Problem),
+        (status = 409, description = "It has changed since, or the act makes no sense: as it is now, and why", body = ActConflict),
+        (status = 413, description = "Too long", body = Problem)
+    )
+)]
+pub async fn act(State(app): State<Arc<App>>, caller: Caller, InPath(id): InPath<String>, body: Body) -> Result<Response, Refusal> {
     let caller = actor(caller)?;
     let id = alert_id(&id)?;
     let asked: ActRequest = read(body).await?;
@@ -66,6 +79,16 @@ pub async fn act(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<Str
 }
 
 /// One act on many alerts, in one tick: `POST /api/v1/alerts/act`.
+#[utoipa::path(
+    post, path = "/api/v1/alerts/act", tag = "act",
+    request_body = BulkRequest,
+    responses(
+        (status = 200, description = "What became of each alert, all in one tick", body = BulkAnswer),
+        (status = 400, description = "No such body, or an alert is named twice", body = Problem),
+        (status = 408, description = "The body came too slowly", body = Problem),
+        (status = 413, description = "No alert, or more than 200", body = Problem)
+    )
+)]
 pub async fn act_on_many(State(app): State<Arc<App>>, caller: Caller, body: Body) -> Result<Json<BulkAnswer>, Refusal> {
     let caller = actor(caller)?;
     let asked: BulkRequest = read(body).await?;

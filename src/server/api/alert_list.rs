@@ -16,7 +16,7 @@ use super::rows::{link, point_of};
 use crate::engine::setup::Setup;
 use crate::server::export::{Cell, Format, Table, TableRow};
 use crate::server::scope::Scope;
-use crate::server::wire::{AlertView, Condition, Handling, Severity};
+use crate::server::wire::{AlertView, Condition, Handling, Problem, Severity};
 use crate::time::Timestamp;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -26,12 +26,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use utoipa::IntoParams;
 
 /// Alerts of a page at most; all of them without `limit`.
 const MOST: usize = 10_000;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AlertsQuery {
     /// Pending, firing and no data only.
     open: bool,
@@ -42,11 +44,22 @@ pub struct AlertsQuery {
     rule: Option<String>,
     /// An area or group.
     area: Option<String>,
+    /// From the header `Link` of the page before.
     after: Option<String>,
+    /// All of them if left out.
+    #[param(minimum = 1, maximum = 10_000)]
     limit: Option<usize>,
     format: Format,
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/alerts", tag = "read",
+    params(AlertsQuery),
+    responses(
+        (status = 200, description = "Alerts of the picture, newest first; the header `Link` of the relation next names the next page", content((Vec<AlertView> = "application/json"), (String = "text/csv"), (serde_json::Value = "application/geo+json"))),
+        (status = 400, description = "A parameter that is not known or not of its kind", body = Problem)
+    )
+)]
 pub async fn alerts(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -109,7 +122,7 @@ impl AlertsQuery {
     }
 }
 
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 28] = [
     "id",
     "version",
     "pipeline",
@@ -129,6 +142,10 @@ const COLUMNS: [&str; 24] = [
     "retroactive",
     "acknowledged_by",
     "acknowledged_at",
+    "assigned_to",
+    "verdict",
+    "closed_by",
+    "closed_at",
     "measurement",
     "window_start",
     "window_end",
@@ -197,6 +214,10 @@ fn cells(alert: &AlertView) -> Vec<Cell> {
         Cell::Flag(alert.retroactive),
         Cell::from(acknowledged.map(|a| a.by.clone())),
         acknowledged.map_or(Cell::Empty, |a| Cell::Time(a.at)),
+        Cell::from(alert.assigned.as_ref().map(|a| a.to.clone())),
+        alert.closed.as_ref().map_or(Cell::Empty, |c| word(&c.verdict)),
+        Cell::from(alert.closed.as_ref().map(|c| c.by.clone())),
+        alert.closed.as_ref().map_or(Cell::Empty, |c| Cell::Time(c.at)),
         Cell::text(alert.evidence.measurement.clone()),
         Cell::Time(alert.evidence.window_start),
         Cell::Time(alert.evidence.window_end),

@@ -15,9 +15,10 @@ use super::problem::Refusal;
 use crate::server::audit::{Who, role_name};
 use crate::server::auth::{Guest, Pass, SignInError, Via};
 use crate::server::scope::Scope;
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use serde::de::DeserializeOwned;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -76,6 +77,18 @@ impl FromRequestParts<Arc<App>> for Caller {
         check_page(&parts.headers, app, guest.via, is_change(parts))?;
         let scope = Scope::of(&guest.me, app.tree());
         Ok(Caller { guest, pass, scope, address })
+    }
+}
+
+/// What stands in the path; anything else is refused as every other mistake is.
+pub struct InPath<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for InPath<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<InPath<T>, Refusal> {
+        let read = Path::<T>::from_request_parts(parts, app).await;
+        read.map(|Path(value)| InPath(value)).map_err(|error| Refusal::Malformed(error.body_text()))
     }
 }
 

@@ -11,14 +11,16 @@ use super::App;
 use super::caller::Caller;
 use super::problem::Refusal;
 use crate::server::cases::{CaseQuery, MOST};
-use crate::server::wire::CasesPage;
+use crate::server::wire::{CasesPage, Problem};
 use axum::Json;
 use axum::extract::{Query, State};
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct CasesQuery {
     case: Option<String>,
     subject: Option<String>,
@@ -26,11 +28,22 @@ pub struct CasesQuery {
     open: Option<bool>,
     overdue: Option<bool>,
     due_soon: Option<bool>,
+    /// An area or group: what lies within.
     area: Option<String>,
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
+    /// `next` of the page before.
     after: Option<String>,
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/cases", tag = "read",
+    params(CasesQuery),
+    responses(
+        (status = 200, description = "Cases in scope as of the last tick, by due time", body = CasesPage),
+        (status = 400, description = "A parameter that is not known or not of its kind", body = Problem)
+    )
+)]
 pub async fn cases(
     State(app): State<Arc<App>>,
     caller: Caller,

@@ -15,6 +15,7 @@ use super::App;
 use super::caller::Caller;
 use super::problem::Refusal;
 use crate::server::parts::{DoorError, DoorRecord};
+use crate::server::wire::Problem;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
@@ -31,6 +33,26 @@ const MOST_EVENTS: usize = 20_000;
 /// So many bad events of a batch are named.
 const MOST_REASONS: usize = 20;
 
+/// A CloudEvent 1.0 as JSON: what the door looks at. Extension attributes and `data` of any kind may stand beside these.
+#[derive(ToSchema)]
+pub struct CloudEvent {
+    /// "1.0"
+    #[schema(pattern = "^1\\.0$")]
+    pub specversion: String,
+    #[schema(min_length = 1)]
+    pub id: String,
+    #[schema(min_length = 1)]
+    pub source: String,
+    #[schema(min_length = 1)]
+    pub r#type: String,
+    pub subject: Option<String>,
+    /// Copies of an event with the same key meet; else `subject`, else `source`.
+    pub partitionkey: Option<String>,
+    /// RFC 3339; judged later, as `data` is.
+    pub time: Option<serde_json::Value>,
+    pub data: Option<serde_json::Value>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Structured,
@@ -38,6 +60,17 @@ enum Mode {
     Binary,
 }
 
+#[utoipa::path(
+    post, path = "/api/v1/events", tag = "send",
+    request_body(content((CloudEvent = "application/cloudevents+json"), (Vec<CloudEvent> = "application/cloudevents-batch+json"))),
+    responses(
+        (status = 202, description = "All of it is durable"),
+        (status = 400, description = "Something is no CloudEvent 1.0: nothing was taken", body = Problem),
+        (status = 408, description = "The body came too slowly", body = Problem),
+        (status = 413, description = "Too many bytes or events", body = Problem),
+        (status = 415, description = "Neither structured nor a batch nor binary (`ce-` headers)", body = Problem)
+    )
+)]
 pub async fn post(State(app): State<Arc<App>>, caller: Caller, request: Request<Body>) -> Result<StatusCode, Refusal> {
     if !caller.guest.may_feed {
         return Err(Refusal::NotAllowed("sending events needs a token with the role source or admin".to_owned()));

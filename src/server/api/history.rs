@@ -9,34 +9,49 @@
 //! Called by: the router, act.
 
 use super::App;
+use super::alert_list;
 use super::caller::Caller;
 use super::problem::Refusal;
+use super::rows::link;
 use crate::engine::AlertId;
+use crate::server::export::Format;
 use crate::server::history::{HistoryQuery, MOST, Place};
-use crate::server::wire::{AlertDetail, AlertsPage, Condition, Severity, Verdict};
+use crate::server::wire::{AlertDetail, AlertsPage, Condition, Problem, Severity, Verdict};
 use axum::Json;
 use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
 
 const PAGE: usize = 100;
 const TEXT_CHARS: usize = 200;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AlertsHistoryQuery {
+    /// Words of title, area, owner or notes, with or without diacritics; each must occur.
+    #[param(max_length = 200)]
     text: Option<String>,
+    /// An area or group: what lies within.
     area: Option<String>,
     rule: Option<String>,
     sector: Option<String>,
     severity: Option<Severity>,
     from: Option<i64>,
     to: Option<i64>,
+    #[param(max_length = 200)]
     owner: Option<String>,
     verdict: Option<Verdict>,
     condition: Option<Condition>,
+    /// `next` of the page before.
     after: Option<String>,
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
+    /// A file of the page instead, as csv or geojson; the header `Link` then names the next page.
+    #[serde(default)]
+    format: Format,
 }
 
 impl AlertsHistoryQuery {
@@ -68,18 +83,34 @@ impl AlertsHistoryQuery {
     }
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/alerts/history", tag = "read",
+    params(AlertsHistoryQuery),
+    responses(
+        (status = 200, description = "All alerts there were, newest `since` first", content((AlertsPage = "application/json"), (String = "text/csv"), (serde_json::Value = "application/geo+json"))),
+        (status = 400, description = "A parameter that is not known or not of its kind", body = Problem)
+    )
+)]
 pub async fn history(
     State(app): State<Arc<App>>,
     caller: Caller,
     query: Result<Query<AlertsHistoryQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<AlertsPage>, Refusal> {
+    pairs: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
     let Query(query) = query.map_err(|error| Refusal::Malformed(error.body_text()))?;
+    let Query(pairs) = pairs.map_err(|error| Refusal::Malformed(error.body_text()))?;
+    let format = query.format;
     let asked = query.asked()?;
     let (records, province, scope) = (app.parts.records.clone(), app.parts.province.clone(), caller.scope);
     let page = tokio::task::spawn_blocking(move || records.page(&asked, &scope, &|area, allowed| province.within(area, allowed)));
     let page = page.await.map_err(|error| Refusal::Failed(error.to_string()))?;
-    page.map(Json).map_err(|error| Refusal::Unavailable(error.to_string()))
+    let page = page.map_err(|error| Refusal::Unavailable(error.to_string()))?;
+    if format == Format::Json {
+        return Ok(Json(page).into_response());
+    }
+    let next = page.next.map(|after| link("/api/v1/alerts/history", &pairs, &after));
+    Ok(alert_list::table(app.parts.pipelines.setup(), &page.alerts).answer(format, "alerts", next))
 }
 
 /// One alert with its story, whoever asks: in memory, else as it was kept.

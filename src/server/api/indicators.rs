@@ -25,6 +25,12 @@ const TAG: &str = "indicator";
 /// The tag of the unit that reports; its area's code where there is none.
 const UNIT: &str = "unit";
 
+#[utoipa::path(
+    get, path = "/api/v1/indicators", tag = "read",
+    responses(
+        (status = 200, description = "What plans promise, and the newest reports in scope", body = IndicatorsNow)
+    )
+)]
 pub async fn indicators(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<IndicatorsNow>, Refusal> {
     let caller = caller.reader()?;
     let figures = app.parts.hub.figures(caller.scope, TAG.to_owned()).await?;

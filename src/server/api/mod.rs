@@ -18,6 +18,7 @@ pub mod events;
 pub mod headers;
 pub mod history;
 pub mod indicators;
+pub mod openapi;
 pub mod pipelines;
 pub mod probe;
 pub mod problem;
@@ -67,6 +68,7 @@ impl App {
 
 pub fn routes(app: Arc<App>) -> Router {
     let api = Router::new()
+        .route("/openapi.json", get(openapi::openapi))
         .route("/me", get(read::me))
         .route("/session", post(session::begin).delete(session::end))
         .route("/catalog", get(read::catalog))
@@ -92,7 +94,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/live", get(ws::live))
         .route("/replay", get(replay::replay))
         .fallback(async || Refusal::NotFound("docs/protocol.md lists what there is".to_owned()))
-        .method_not_allowed_fallback(async || Refusal::NotFound("this path takes another method; see docs/protocol.md".to_owned()));
+        .method_not_allowed_fallback(async || Refusal::WrongMethod("the header Allow names those that it takes".to_owned()));
     let all = Router::new()
         .nest("/api/v1", api)
         .route("/healthz", get(probe::healthz))

@@ -8,15 +8,15 @@
 //! Called by: the router.
 
 use super::App;
-use super::caller::Caller;
+use super::caller::{Caller, InPath};
 use super::problem::Refusal;
 use super::sources::seen;
 use crate::server::pipelines::{Around, Flow, NoAnswer, WindowQuestion};
-use crate::server::wire::{Explanation, PipelinesNow};
+use crate::server::wire::{Explanation, PipelinesNow, Problem};
 use crate::time::Timestamp;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use std::sync::Arc;
 
 impl From<NoAnswer> for Refusal {
@@ -32,6 +32,12 @@ fn flow(app: &App) -> Result<Arc<Flow>, Refusal> {
     app.parts.pipelines.flow().ok_or_else(|| Refusal::Unavailable("the state is being built: ask again in a minute".to_owned()))
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/pipelines", tag = "read",
+    responses(
+        (status = 200, description = "Pipelines of the sectors in scope, as of the last second", body = PipelinesNow)
+    )
+)]
 pub async fn pipelines(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<PipelinesNow>, Refusal> {
     let caller = caller.reader()?;
     let flow = flow(&app)?;
@@ -40,10 +46,24 @@ pub async fn pipelines(State(app): State<Arc<App>>, caller: Caller) -> Result<Js
     Ok(Json(app.parts.pipelines.now(&flow, &Around { scope: &caller.scope, rules: &catalog.rules, alerts: &alerts })))
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/pipelines/{name}/explain", tag = "read",
+    params(
+        ("name" = String, Path, description = "The pipeline"),
+        ("measurement" = String, Query, description = "One of its measurements"),
+        ("start" = Option<String>, Query, description = "Start of the window, ms since 1970 or RFC 3339; else the oldest that has not fired"),
+        ("tags" = Option<BTreeMap<String, String>>, Query, style = Form, explode, description = "Only sources of this key, each tag as tag.NAME=VALUE")
+    ),
+    responses(
+        (status = 200, description = "Why the window has not fired", body = Explanation),
+        (status = 400, description = "No window begins at `start`, or a tag that the measurement does not have", body = Problem),
+        (status = 404, description = "No such pipeline or measurement in scope", body = Problem)
+    )
+)]
 pub async fn explain(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(name): Path<String>,
+    InPath(name): InPath<String>,
     pairs: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Json<Explanation>, Refusal> {
     let caller = caller.reader()?;

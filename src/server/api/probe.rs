@@ -17,10 +17,25 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+#[utoipa::path(
+    get, path = "/healthz", tag = "watch",
+    security(()),
+    responses(
+        (status = 200, description = "The process answers", body = String, content_type = "text/plain")
+    )
+)]
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
+#[utoipa::path(
+    get, path = "/readyz", tag = "watch",
+    security(()),
+    responses(
+        (status = 200, description = "The state is built and the log is readable", body = String, content_type = "text/plain"),
+        (status = 503, description = "What is missing", body = String, content_type = "text/plain")
+    )
+)]
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     match app.parts.probes.ready() {
         Ok(()) => "ready\n".into_response(),
@@ -28,6 +43,12 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     }
 }
 
+#[utoipa::path(
+    get, path = "/metrics", tag = "watch",
+    responses(
+        (status = 200, description = "Prometheus text", body = String, content_type = "text/plain")
+    )
+)]
 pub async fn metrics(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
     if !caller.scope.is_whole() {

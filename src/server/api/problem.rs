@@ -28,6 +28,7 @@ pub enum Refusal {
     TooLarge(String),
     TooSlow,
     NotFound(String),
+    WrongMethod(String),
     Busy { seconds: u64, detail: String },
     Unavailable(String),
     Failed(String),
@@ -48,6 +49,7 @@ impl Refusal {
             Refusal::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
             Refusal::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Refusal::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
             Refusal::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Refusal::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Refusal::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "failed"),
@@ -99,6 +101,10 @@ impl Refusal {
                 "Không có mục này trong phạm vi của bạn. Hãy kiểm tra lại địa chỉ.",
                 "There is no such thing in your scope. Check the address.",
             ),
+            Refusal::WrongMethod(_) => (
+                "Địa chỉ này không nhận phương thức đó. Xem tiêu đề Allow.",
+                "This address does not take that method. See the header Allow.",
+            ),
             Refusal::Busy { .. } => ("Hệ thống đang quá tải. Hãy gửi lại sau ít giây.", "The system is busy. Send again in a few seconds."),
             Refusal::Unavailable(_) => (
                 "Một thành phần chưa sẵn sàng. Hãy thử lại sau; nếu kéo dài, báo cho người vận hành.",
@@ -124,6 +130,7 @@ impl Refusal {
             | Refusal::WrongMediaType(detail)
             | Refusal::TooLarge(detail)
             | Refusal::NotFound(detail)
+            | Refusal::WrongMethod(detail)
             | Refusal::Busy { detail, .. }
             | Refusal::Unavailable(detail)
             | Refusal::Failed(detail) => detail.clone(),

@@ -9,16 +9,16 @@
 //! Called by: the router.
 
 use super::App;
-use super::caller::Caller;
+use super::caller::{Caller, InPath};
 use super::history;
 use super::problem::Refusal;
 use crate::engine::AlertId;
 use crate::server::hub::HubGone;
 use crate::server::parts::{AreaShape, SourceError};
 use crate::server::scope::Scope;
-use crate::server::wire::{AlertDetail, AlertView, Catalog, GroupView, Me, RuleView};
+use crate::server::wire::{AlertDetail, AlertView, Catalog, GroupView, Me, Problem, RuleView};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -40,10 +40,22 @@ impl From<SourceError> for Refusal {
 }
 
 /// Also for a machine that sees nothing else.
+#[utoipa::path(
+    get, path = "/api/v1/me", tag = "read",
+    responses(
+        (status = 200, description = "Who asks", body = Me)
+    )
+)]
 pub async fn me(caller: Caller) -> Json<Me> {
     Json(caller.guest.me)
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/catalog", tag = "read",
+    responses(
+        (status = 200, description = "Sectors, measurements and rules in scope", body = Catalog)
+    )
+)]
 pub async fn catalog(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Catalog>, Refusal> {
     let caller = caller.reader()?;
     Ok(Json(catalog_in_scope(&app.parts.province.catalog(), &caller.scope)))
@@ -71,12 +83,7 @@ pub fn catalog_in_scope(catalog: &Catalog, scope: &Scope) -> Catalog {
     }
 }
 
-/// A group with those of its members that the reader sees.
-fn group_in_scope(group: &GroupView, scope: &Scope) -> Option<GroupView> {
-    let members: Vec<String> = group.members.iter().filter(|code| scope.sees_area(Some(code))).cloned().collect();
-    (!members.is_empty()).then(|| GroupView { members, ..group.clone() })
-}
-
+use crate::server::wire::{AlertDetail, AlertView, Catalog, GroupView, Me, Problem, RuleView};
 pub async fn areas(State(app): State<Arc<App>>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
     let text = areas_in_scope(&app.parts.province.areas(), &caller.scope);
@@ -134,7 +141,16 @@ pub async fn known_in_scope(app: &App, scope: &Scope, id: AlertId) -> Result<Opt
     Ok(known.filter(|alert| scope.sees_alert(alert)))
 }
 
-pub async fn alert(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Json<AlertDetail>, Refusal> {
+#[utoipa::path(
+    get, path = "/api/v1/alerts/{id}", tag = "read",
+    params(("id" = String, Path, pattern = "^[0-9a-f]{32}$", description = "32 lower-case hexadecimal digits")),
+    responses(
+        (status = 200, description = "The alert and how it came to be", body = AlertDetail),
+        (status = 400, description = "No id of an alert", body = Problem),
+        (status = 404, description = "No such alert in scope", body = Problem)
+    )
+)]
+pub async fn alert(State(app): State<Arc<App>>, caller: Caller, InPath(id): InPath<String>) -> Result<Json<AlertDetail>, Refusal> {
     let caller = caller.reader()?;
     let id = alert_id(&id)?;
     let current = alert_in_scope(&app, &caller.scope, id).await?;

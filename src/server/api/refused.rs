@@ -10,19 +10,20 @@
 //! Called by: the router.
 
 use super::App;
-use super::caller::Caller;
+use super::caller::{Caller, InPath};
 use super::problem::Refusal;
 use crate::server::auth::Via;
-use crate::server::wire::{LatePage, LateView, RedriveRequest, RedrivenView, RejectedPage, RejectedView, Role};
+use crate::server::wire::{LatePage, LateView, Problem, RedriveRequest, RedrivenView, RejectedPage, RejectedView, Role};
 use crate::store::late::{KeptLate, WantedLate};
 use crate::store::rejected::{Kept, Redriven, Wanted};
 use crate::time::Timestamp;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
 
 /// Records of a page without `limit`, and at most.
 const PAGE: usize = 50;
@@ -32,20 +33,27 @@ pub const MOST_REDRIVEN: usize = 1_000;
 const RAW_CHARS: usize = 2_000;
 const BODY_LIMIT: usize = 64 * 1024;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct RejectedQuery {
+    /// "schema" or "schema.required".
     reason: Option<String>,
+    /// `next` of the page before.
     before: Option<i64>,
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct LateQuery {
     pipeline: Option<String>,
     source: Option<String>,
+    /// `next` of the page before.
     before: Option<i64>,
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
@@ -57,10 +65,23 @@ fn allowed(caller: Caller) -> Result<Caller, Refusal> {
     Err(Refusal::NotAllowed("refused records are seen by the roles admin and analyst, and by who sees the whole province".to_owned()))
 }
 
+fn limit(asked: Option<usize>) -> Result<usize, Refusal> {
+    let limit = asked.unwrap_or(PAGE);
+    if (1..=MOST).contains(&limit) { Ok(limit) } else { Err(Refusal::Malformed(format!("limit is 1 to {MOST}"))) }
+}
+
 fn malformed(error: &QueryRejection) -> Refusal {
     Refusal::Malformed(error.body_text())
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/rejected", tag = "read",
+    params(RejectedQuery),
+    responses(
+        (status = 200, description = "Refused records, newest first", body = RejectedPage),
+        (status = 400, description = "A parameter that is not known or not of its kind", body = Problem)
+    )
+)]
 pub async fn rejected(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -68,14 +89,23 @@ pub async fn rejected(
 ) -> Result<Json<RejectedPage>, Refusal> {
     allowed(caller)?;
     let Query(query) = query.map_err(|e| malformed(&e))?;
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, MOST);
+    let limit = limit(query.limit)?;
     let wanted = Wanted { reason: query.reason, before: query.before, limit, ..Wanted::default() };
     let kept = app.parts.refusals.rejected(wanted).await?;
     let next = kept.last().filter(|_| kept.len() == limit).map(|k| k.number);
     Ok(Json(RejectedPage { records: kept.iter().map(|k| view(k, RAW_CHARS)).collect(), next }))
 }
 
-pub async fn one(State(app): State<Arc<App>>, caller: Caller, Path(number): Path<i64>) -> Result<Json<RejectedView>, Refusal> {
+#[utoipa::path(
+    get, path = "/api/v1/rejected/{number}", tag = "read",
+    params(("number" = i64, Path, description = "As the list gives it")),
+    responses(
+        (status = 200, description = "The record with all of its bytes", body = RejectedView),
+        (status = 400, description = "No number", body = Problem),
+        (status = 404, description = "No such record", body = Problem)
+    )
+)]
+pub async fn one(State(app): State<Arc<App>>, caller: Caller, InPath(number): InPath<i64>) -> Result<Json<RejectedView>, Refusal> {
     allowed(caller)?;
     let kept = app.parts.refusals.one(number).await?;
     kept.map(|k| Json(view(&k, usize::MAX))).ok_or_else(|| unknown(number))
@@ -85,6 +115,14 @@ fn unknown(number: i64) -> Refusal {
     Refusal::NotFound(format!("no rejected record has the number {number}"))
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/late", tag = "read",
+    params(LateQuery),
+    responses(
+        (status = 200, description = "Late records, newest first", body = LatePage),
+        (status = 400, description = "A parameter that is not known or not of its kind", body = Problem)
+    )
+)]
 pub async fn late(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -92,13 +130,24 @@ pub async fn late(
 ) -> Result<Json<LatePage>, Refusal> {
     allowed(caller)?;
     let Query(query) = query.map_err(|e| malformed(&e))?;
-    let limit = query.limit.unwrap_or(PAGE).clamp(1, MOST);
+    let limit = limit(query.limit)?;
     let wanted = WantedLate { pipeline: query.pipeline, source: query.source, before: query.before, limit };
     let kept = app.parts.refusals.late(wanted).await?;
     let next = kept.last().filter(|_| kept.len() == limit).map(|k| k.number);
     Ok(Json(LatePage { records: kept.iter().map(late_view).collect(), next }))
 }
 
+#[utoipa::path(
+    post, path = "/api/v1/rejected/redrive", tag = "act",
+    request_body = RedriveRequest,
+    responses(
+        (status = 200, description = "What became of each record", body = Vec<RedrivenView>),
+        (status = 400, description = "Neither numbers nor a filter", body = Problem),
+        (status = 404, description = "No record has such a number", body = Problem),
+        (status = 408, description = "The body came too slowly", body = Problem),
+        (status = 413, description = "More than 1,000 records", body = Problem)
+    )
+)]
 pub async fn redrive(State(app): State<Arc<App>>, caller: Caller, body: Body) -> Result<Json<Vec<RedrivenView>>, Refusal> {
     let caller = allowed(caller)?;
     if !caller.guest.may_feed {

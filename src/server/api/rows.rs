@@ -19,7 +19,7 @@ use crate::pipeline::{Pipeline, WindowSpec};
 use crate::server::export::{Cell, Format, Table, TableRow};
 use crate::server::scope::Scope;
 use crate::server::views::row_state;
-use crate::server::wire::{AreaRef, RowView, RowsPage};
+use crate::server::wire::{AreaRef, Problem, RowView, RowsPage};
 use crate::store::line::StoredRow;
 use crate::store::pages::{self, Cursor, RowsQuery};
 use crate::time::Timestamp;
@@ -39,6 +39,24 @@ const FILE: usize = 50_000;
 
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
+#[utoipa::path(
+    get, path = "/api/v1/rows", tag = "read",
+    params(
+        ("measurement" = String, Query, description = "Name of the measurement"),
+        ("from" = String, Query, description = "First start, ms since 1970 or RFC 3339"),
+        ("to" = String, Query, description = "After the last start, ms since 1970 or RFC 3339"),
+        ("area" = Option<String>, Query, description = "An area or group: what lies within"),
+        ("tags" = Option<BTreeMap<String, String>>, Query, style = Form, explode, description = "Tags that must be just so, each as tag.NAME=VALUE"),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 50000, description = "Rows of a page: 10,000 at most as JSON (1,000 if left out), 50,000 as a file"),
+        ("format" = Option<Format>, Query, description = "json if left out")
+    ),
+    responses(
+        (status = 200, description = "Rows by (start, tags), the newest revision of each; `next`, or the header `Link`, says where it goes on", content((RowsPage = "application/json"), (String = "text/csv"), (serde_json::Value = "application/geo+json"))),
+        (status = 400, description = "A parameter that is not known or not of its kind, a tag that the measurement does not have or that holds personal data", body = Problem),
+        (status = 404, description = "No such measurement in scope", body = Problem)
+    )
+)]
 pub async fn rows(State(app): State<Arc<App>>, caller: Caller, pairs: Pairs) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
     let Query(pairs) = pairs.map_err(|error| Refusal::Malformed(error.body_text()))?;

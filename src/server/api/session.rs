@@ -13,6 +13,7 @@ use super::caller::{COOKIE, check_page, is_secure, peer, refused, session, who};
 use super::problem::Refusal;
 use crate::server::auth::session::LASTS_MS;
 use crate::server::auth::{Pass, Via};
+use crate::server::wire::Problem;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Request, StatusCode, header};
@@ -20,15 +21,29 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// A sign-in is small.
 const BODY_LIMIT: usize = 4096;
 
-#[derive(Deserialize)]
-struct SignIn {
+/// A sign-in.
+#[derive(Deserialize, ToSchema)]
+pub struct SignIn {
+    /// "ioc_…"
     token: String,
 }
 
+#[utoipa::path(
+    post, path = "/api/v1/session", tag = "session",
+    request_body = SignIn,
+    security(()),
+    responses(
+        (status = 204, description = "Signed in: the cookie is set"),
+        (status = 400, description = "No such body", body = Problem),
+        (status = 408, description = "The body came too slowly", body = Problem),
+        (status = 413, description = "Too long", body = Problem)
+    )
+)]
 pub async fn begin(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, Refusal> {
     let (parts, body) = request.into_parts();
     // Without a cookie yet; what a foreign page could do is sign the browser in as somebody else.
@@ -44,6 +59,13 @@ pub async fn begin(State(app): State<Arc<App>>, request: Request<Body>) -> Resul
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
+#[utoipa::path(
+    delete, path = "/api/v1/session", tag = "session",
+    security(()),
+    responses(
+        (status = 204, description = "Signed out")
+    )
+)]
 pub async fn end(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response, Refusal> {
     check_page(request.headers(), &app, Via::Cookie, true)?;
     let (parts, _) = request.into_parts();

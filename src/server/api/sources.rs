@@ -12,24 +12,30 @@ use super::App;
 use super::caller::Caller;
 use super::problem::Refusal;
 use crate::server::scope::Scope;
-use crate::server::wire::{SourceView, SourcesNow};
+use crate::server::wire::{Problem, SourceView, SourcesNow};
 use axum::Json;
 use axum::extract::{Query, State};
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
 
 pub const MOST: usize = 5_000;
 /// A clock this far ahead, in ms, is worth a look: more than any road makes it late.
 const CLOCK_AHEAD_MS: i64 = 5_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct SourcesQuery {
     #[serde(default = "most")]
+    #[param(minimum = 1, maximum = 5_000)]
     limit: usize,
+    /// The last id of the page before.
     after: Option<String>,
+    /// An area or group: what lies within.
     area: Option<String>,
     sector: Option<String>,
+    /// Silent, late, conflicting, rejected, with emptied fields or with a clock more than 5 s ahead.
     #[serde(default)]
     troubled: bool,
 }
@@ -38,6 +44,14 @@ const fn most() -> usize {
     MOST
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/sources", tag = "read",
+    params(SourcesQuery),
+    responses(
+        (status = 200, description = "Sources in scope by id", body = SourcesNow),
+        (status = 400, description = "A parameter that is not known or not of its kind", body = Problem)
+    )
+)]
 pub async fn sources(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -55,7 +69,10 @@ pub async fn sources(
             && asked.as_ref().is_none_or(|area| area.sees_area(source.area.as_ref().map(|a| a.code.as_str())))
             && (!query.troubled || is_troubled(source))
     };
-    let limit = query.limit.clamp(1, MOST);
+    let limit = query.limit;
+    if !(1..=MOST).contains(&limit) {
+        return Err(Refusal::Malformed(format!("limit is 1 to {MOST}")));
+    }
     let mut sources: Vec<SourceView> = all.into_iter().filter(wanted).take(limit + 1).collect();
     let more = sources.len() > limit;
     sources.truncate(limit);

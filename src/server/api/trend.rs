@@ -14,7 +14,7 @@ use super::caller::Caller;
 use super::problem::Refusal;
 use crate::server::parts::{Province, TrendQuery};
 use crate::server::scope::Scope;
-use crate::server::wire::{MeasurementView, Trend};
+use crate::server::wire::{MeasurementView, Problem, Trend};
 use axum::Json;
 use axum::extract::{Query, State};
 use std::collections::BTreeMap;
@@ -26,6 +26,22 @@ pub const OUTSIDE: &str = "outside";
 
 type Pairs = Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>;
 
+#[utoipa::path(
+    get, path = "/api/v1/trend", tag = "read",
+    params(
+        ("measurement" = String, Query, description = "Name of the measurement"),
+        ("field" = String, Query, description = "One of its fields"),
+        ("from" = i64, Query, description = "First start, ms since 1970"),
+        ("to" = i64, Query, description = "After the last start, ms since 1970"),
+        ("tags" = BTreeMap<String, String>, Query, style = Form, explode, description = "All of its tags, each as tag.NAME=VALUE")
+    ),
+    responses(
+        (status = 200, description = "One series from the store", body = Trend),
+        (status = 400, description = "Not one series: all tags of the measurement are needed; or times that make no span", body = Problem),
+        (status = 404, description = "No such measurement, field or series in scope", body = Problem),
+        (status = 413, description = "More than 5,000 points", body = Problem)
+    )
+)]
 pub async fn trend(State(app): State<Arc<App>>, caller: Caller, pairs: Pairs) -> Result<Json<Trend>, Refusal> {
     let caller = caller.reader()?;
     let Query(pairs) = pairs.map_err(|error| Refusal::Malformed(error.to_string()))?;

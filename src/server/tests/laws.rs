@@ -2,12 +2,17 @@
 
 use super::fixtures::*;
 use super::province::{Tree, World, get, measurement};
+use crate::definitions::Definitions;
+use crate::engine::FieldValue;
 use crate::server::board::{BoardLimits, BoardTick, FigureInput, leaves_at};
 use crate::server::history::KeptAlerts;
 use crate::server::hub::fanout::{Fanout, First, Joined};
 use crate::server::hub::{Frames, HubLimits};
+use crate::server::pipelines::PipelineShelf;
 use crate::server::scope::{Scope, ScopeTree};
 use crate::server::wire::*;
+use crate::store::line::StoredRow;
+use crate::time::Timestamp;
 use axum::http::StatusCode;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,7 +72,7 @@ fn code(area: usize) -> String {
 impl Plan {
     fn tree(&self) -> Tree {
         let parents = self.parents.iter().enumerate().map(|(i, parent)| (code(i + 1), code(*parent))).collect();
-        let measurements = SECTORS.iter().map(|sector| measurement(&format!("m-{sector}"), sector, &["area", "source"])).collect();
+        let measurements = SECTORS.iter().map(|sector| measurement(&format!("m_{sector}"), sector, &["area", "source"])).collect();
         let catalog = Catalog { measurements, ..Catalog::default() };
         Tree { parents, catalog, ..Tree::default() }
     }
@@ -87,7 +92,23 @@ impl Plan {
             }
         }
         let area_seen = self.areas.is_empty() || area.is_some_and(|area| below.iter().any(|each| code(*each) == area));
-        area_seen && (self.sectors.is_empty() || self.sectors.iter().any(|each| SECTORS[*each] == sector))
+        area_seen && self.sees_sector(sector)
+    }
+
+    fn sees_sector(&self, sector: &str) -> bool {
+        self.sectors.is_empty() || self.sectors.iter().any(|each| SECTORS[*each] == sector)
+    }
+
+    /// A pipeline a sector.
+    fn pipelines(&self) -> PipelineShelf {
+        let file = |sector: &str| {
+            let text = format!(
+                "pipeline: p_{sector}\nsector: {sector}\nfrom: [t.a]\nout_of_orderness: 5s\nlateness: 1m\nwindows:\n  - {{measurement: m_{sector}, every: 1m, by: [area, source], fields: {{n: count()}}}}\n"
+            );
+            (format!("pipelines/{sector}.yaml"), text)
+        };
+        let definitions = Definitions { files: SECTORS.iter().map(|sector| file(sector)).collect() };
+        PipelineShelf::new(Arc::new(definitions.compile(None).unwrap()), &definitions)
     }
 
     fn sees_alert(&self, alert: &AlertView) -> bool {
@@ -121,7 +142,7 @@ impl Past {
     }
 
     fn row(&mut self, (sector, area, source, window): (usize, usize, usize, i64)) -> FigureInput {
-        let name = format!("m-{}", SECTORS[sector]);
+        let name = format!("m_{}", SECTORS[sector]);
         let mut row = figure(&name, SECTORS[sector], &code(area), &format!("s{source}"), window * 60_000, self.number as f64);
         Arc::make_mut(&mut row.view).revision = u32::try_from(self.number).unwrap();
         let key = (name, row.view.key.clone().into_iter().collect());
@@ -276,11 +297,23 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The same for REST: alerts, alert, trend, sources, areas.
+    /// The same for REST: alerts, alert, trend, rows, sources, areas.
     #[test]
     fn a_token_scoped_to_areas_and_sectors_sees_only_those_and_all_of_those_over_rest_over_random_trees(plan in plans()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(check_rest(&plan));
+    }
+}
+
+/// A figure as the store has it.
+fn stored(figure: &FigureView) -> StoredRow {
+    StoredRow {
+        measurement: figure.measurement.clone(),
+        tags: figure.key.clone().into_iter().collect(),
+        start: Timestamp::from_millis(figure.start),
+        fields: vec![("n".into(), FieldValue::Int(1))],
+        revision: 0,
+        state: crate::engine::RowState::Final,
     }
 }
 
@@ -299,6 +332,7 @@ async fn check_rest(plan: &Plan) {
     };
     let sources: Vec<SourceView> = places.iter().flat_map(of_place).collect();
     *world.store.sources.lock().unwrap() = sources.clone();
+    world.pipelines = Arc::new(plan.pipelines());
     let parts = world.parts();
     let (hub, mut been) = (parts.hub.clone(), Past::default());
     let router = crate::server::router(parts);
@@ -307,6 +341,7 @@ async fn check_rest(plan: &Plan) {
             hub.publish(Arc::new(been.tick(plan, rows, alerts))).await.unwrap();
         }
     }
+    *world.store.rows.lock().unwrap() = been.figures.values().map(stored).collect();
     let (status, body) = get(&router, "/api/v1/alerts", &token).await;
     assert_eq!(status, StatusCode::OK);
     let listed: Vec<AlertView> = serde_json::from_str(&body).unwrap();
@@ -325,6 +360,14 @@ async fn check_rest(plan: &Plan) {
         let (status, _) = get(&router, &path, &token).await;
         let expected = if plan.sees_figure(figure) { StatusCode::OK } else { StatusCode::NOT_FOUND };
         assert_eq!(status, expected, "{path}");
+    }
+    for sector in SECTORS {
+        let (status, body) = get(&router, &format!("/api/v1/rows?measurement=m_{sector}&from=0&to=1000000000"), &token).await;
+        assert_eq!(status == StatusCode::OK, plan.sees_sector(sector), "{sector}: {status}");
+        let Ok(page) = serde_json::from_str::<RowsPage>(&body) else { continue };
+        let found: BTreeSet<_> = page.rows.iter().map(|row| row.tags.clone()).collect();
+        let seen = been.figures.values().filter(|f| f.measurement == format!("m_{sector}") && plan.sees_figure(f));
+        assert_eq!(found, seen.map(|f| f.key.clone()).collect(), "rows of m_{sector}");
     }
     let (_, body) = get(&router, "/api/v1/sources", &token).await;
     let now: SourcesNow = serde_json::from_str(&body).unwrap();

@@ -121,7 +121,11 @@ async fn every_answer_carries_the_security_headers_and_every_refusal_is_a_proble
         }
     }
     let wrong_method = send(&router, post("/api/v1/me", &[], "")).await;
-    assert_eq!(problem_code(&text(wrong_method).await.1), "not_found");
+    assert_eq!(
+        (wrong_method.status(), &wrong_method.headers()[header::ALLOW]),
+        (StatusCode::METHOD_NOT_ALLOWED, &"GET,HEAD".parse().unwrap())
+    );
+    assert_eq!(problem_code(&text(wrong_method).await.1), "wrong_method");
     let (status, page) = get(&router, "/", "").await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.to_lowercase().starts_with("<!doctype html>"));

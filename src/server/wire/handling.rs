@@ -10,9 +10,10 @@ use super::{AlertView, Text};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 /// What an alert turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     True,
@@ -22,7 +23,7 @@ pub enum Verdict {
 }
 
 /// Whose an alert is, and who said so.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Assignment {
     pub to: String,
     pub by: String,
@@ -31,7 +32,7 @@ pub struct Assignment {
     pub note: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Closing {
     pub by: String,
     #[ts(type = "number")]
@@ -41,7 +42,7 @@ pub struct Closing {
 }
 
 /// A ticked step of the procedure: counted from 0 among its list items, in document order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct StepDone {
     pub step: u32,
     pub by: String,
@@ -51,7 +52,7 @@ pub struct StepDone {
 
 /// `POST /api/v1/alerts/{id}/act`. 200 with the alert once the act is durable; 409 with an `ActConflict` where `version` is old or the
 /// act makes no sense as the alert is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct ActRequest {
     pub version: u32,
     /// Name of the person, used where the access is open (no token); else the token's name.
@@ -61,7 +62,7 @@ pub struct ActRequest {
     pub act: ActView,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ActView {
     Acknowledge,
@@ -83,14 +84,14 @@ pub enum ActView {
 }
 
 /// Why an act was refused, and the alert as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct ActConflict {
     pub alert: AlertView,
     pub reason: Text,
 }
 
 /// `POST /api/v1/alerts/act`: one act on up to 200 alerts, all in one tick.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct BulkRequest {
     pub name: Option<String>,
     #[serde(default)]
@@ -100,14 +101,14 @@ pub struct BulkRequest {
 }
 
 /// An alert as it was seen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct AlertVersion {
     pub id: String,
     pub version: u32,
 }
 
 /// Each alert of the request is in one of the three.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct BulkAnswer {
     pub done: Vec<AlertView>,
     pub conflicts: Vec<ActConflict>,
@@ -117,7 +118,7 @@ pub struct BulkAnswer {
 
 /// `GET /api/v1/alerts/history?text=&area=&rule=&sector=&severity=&from=&to=&owner=&verdict=&condition=&after=&limit=`: all alerts there
 /// were in scope, newest `since` first.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct AlertsPage {
     /// As they last stood.
     pub alerts: Vec<Arc<AlertView>>,

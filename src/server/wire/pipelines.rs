@@ -10,9 +10,10 @@ use super::{AreaRef, FieldView, Severity, Text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 /// `GET /api/v1/pipelines`: the pipelines of the sectors in scope, as of the last second.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct PipelinesNow {
     /// Tick time.
     #[ts(type = "number")]
@@ -23,7 +24,7 @@ pub struct PipelinesNow {
     pub pipelines: Vec<PipelineView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct PipelineView {
     pub name: String,
     pub sector: String,
@@ -42,7 +43,7 @@ pub struct PipelineView {
 }
 
 /// How event time is read, in ms.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct TimingView {
     #[ts(type = "number")]
     pub out_of_orderness_ms: i64,
@@ -59,7 +60,7 @@ pub struct TimingView {
 }
 
 /// Records a second over the last minute, or since the state was begun if that is less.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Rates {
     /// So long was counted.
     #[ts(type = "number")]
@@ -75,7 +76,7 @@ pub struct Rates {
 }
 
 /// One measurement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct PipelineWindow {
     pub measurement: String,
     #[ts(type = "number")]
@@ -98,7 +99,7 @@ pub struct PipelineWindow {
 }
 
 /// A window and what keeps it from firing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct WindowHold {
     #[ts(type = "number")]
     pub start: i64,
@@ -121,7 +122,7 @@ pub struct WindowHold {
     pub deadline: i64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleasedBy {
     /// Nobody holds it; it is not over yet.
@@ -133,7 +134,7 @@ pub enum ReleasedBy {
 }
 
 /// A partition that holds a window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Holder {
     pub topic: String,
     pub partition: i32,
@@ -151,7 +152,7 @@ pub struct Holder {
 }
 
 /// A rule, and how many alerts of it in scope stand in each condition.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct PipelineRule {
     pub rule: String,
     pub measurement: String,
@@ -165,7 +166,7 @@ pub struct PipelineRule {
 }
 
 /// Alerts of the picture by condition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 pub struct AlertCounts {
     pub pending: u32,
     pub firing: u32,
@@ -174,7 +175,7 @@ pub struct AlertCounts {
 }
 
 /// One partition as a pipeline sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct PipelinePartition {
     pub topic: String,
     pub partition: i32,
@@ -204,7 +205,7 @@ pub struct PipelinePartition {
 }
 
 /// `GET /api/v1/pipelines/{name}/explain?measurement=&start=&tag.NAME=`: why a window has not fired.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Explanation {
     /// Tick time.
     #[ts(type = "number")]
@@ -229,7 +230,7 @@ pub struct Explanation {
     pub says: Text,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum WindowState {
     /// No window of the measurement is open.
@@ -242,7 +243,7 @@ pub enum WindowState {
 }
 
 /// A source that a window may be waiting for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct QuietSource {
     pub id: String,
     pub name: Text,

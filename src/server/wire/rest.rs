@@ -10,9 +10,10 @@ use super::{AlertView, AreaRef, RowState, Severity, Text, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 /// `GET /api/v1/catalog`: what measurements, fields and rules there are, for labels and thresholds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Catalog {
     pub place: Text,
     /// "Asia/Ho_Chi_Minh": the zone all times are shown in.
@@ -48,20 +49,20 @@ pub struct GroupView {
 }
 
 /// Something that happens in a demo.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct DemoStep {
     #[ts(type = "number")]
     pub at: i64,
     pub title: Text,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct SectorView {
     pub code: String,
     pub name: Text,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct MeasurementView {
     pub measurement: String,
     pub pipeline: String,
@@ -72,14 +73,14 @@ pub struct MeasurementView {
     pub fields: Vec<FieldView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct FieldView {
     pub field: String,
     /// UCUM-like unit as shown ("km/h", "%", "m"); empty where none is known.
     pub unit: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct RuleView {
     pub pipeline: String,
     pub rule: String,
@@ -96,7 +97,7 @@ pub struct RuleView {
     pub sop: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Limit {
     pub field: String,
     /// ">", ">=", "<", "<="
@@ -107,7 +108,7 @@ pub struct Limit {
 }
 
 /// `GET /api/v1/trend?measurement=&field=&from=&to=&tag.area=…`: one figure over time, from the store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Trend {
     pub measurement: String,
     pub field: String,
@@ -117,7 +118,7 @@ pub struct Trend {
     pub points: Vec<TrendPoint>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct TrendPoint {
     #[ts(type = "number")]
     pub start: i64,
@@ -128,7 +129,7 @@ pub struct TrendPoint {
 }
 
 /// `GET /api/v1/alerts/{id}`: the alert and how it came to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct AlertDetail {
     pub alert: AlertView,
     /// The last 64 entries, oldest first.
@@ -143,7 +144,7 @@ pub struct AlertDetail {
 }
 
 /// Offsets [from, to) of a partition: the row's events lie there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct EventPositions {
     pub topic: String,
     pub partition: i32,
@@ -153,7 +154,7 @@ pub struct EventPositions {
     pub to: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct HistoryEntry {
     #[ts(type = "number")]
     pub at: i64,
@@ -179,7 +180,7 @@ pub struct HistoryEntry {
 }
 
 /// `GET /api/v1/sources`: who sends, as of now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct SourcesNow {
     /// Tick time.
     #[ts(type = "number")]
@@ -191,7 +192,7 @@ pub struct SourcesNow {
 }
 
 /// One source: registered, or only heard.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct SourceView {
     pub id: String,
     /// The id, where it is not registered.
@@ -236,7 +237,7 @@ pub struct SourceView {
 }
 
 /// `GET /api/v1/cases?case=&subject=&state=&open=&overdue=&due_soon=&area=&limit=&after=`: cases as of a tick, by due time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct CasesPage {
     /// Tick time.
     #[ts(type = "number")]
@@ -249,7 +250,7 @@ pub struct CasesPage {
 }
 
 /// One case as it stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct CaseView {
     /// "field_report"
     pub case: String,
@@ -274,7 +275,7 @@ pub struct CaseView {
 }
 
 /// Any refusal of the REST interface: what, where, and the next step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Problem {
     pub code: String,
     pub message: Text,
@@ -282,14 +283,14 @@ pub struct Problem {
 }
 
 /// `GET /api/v1/rejected?reason=&before=&limit=`: refused records, newest first. `next`: give it as `before` for what comes after them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct RejectedPage {
     pub records: Vec<RejectedView>,
     #[ts(type = "number | null")]
     pub next: Option<i64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct RejectedView {
     #[ts(type = "number")]
     pub number: i64,
@@ -313,7 +314,7 @@ pub struct RejectedView {
 }
 
 /// `POST /api/v1/rejected/redrive`: by number, or by filter the newest 1,000 that were never driven again (`again`: those too).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedriveRequest {
     #[ts(type = "number[]")]
@@ -327,7 +328,7 @@ pub struct RedriveRequest {
 }
 
 /// What became of a record that was driven again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct RedrivenView {
     #[ts(type = "number")]
     pub number: i64,
@@ -347,14 +348,14 @@ pub struct RedrivenView {
 }
 
 /// `GET /api/v1/late?pipeline=&source=&before=&limit=`: late records, newest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct LatePage {
     pub records: Vec<LateView>,
     #[ts(type = "number | null")]
     pub next: Option<i64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct LateView {
     #[ts(type = "number")]
     pub number: i64,

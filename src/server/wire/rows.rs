@@ -10,9 +10,10 @@ use super::{AreaRef, RowState, Text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 /// `GET /api/v1/rows`: rows of one measurement in scope, by (start, tags), the newest revision of each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct RowsPage {
     pub measurement: String,
     pub rows: Vec<RowView>,
@@ -21,7 +22,7 @@ pub struct RowsPage {
 }
 
 /// One row as it is stored. Tags and fields that hold personal data are left out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct RowView {
     #[ts(type = "number")]
     pub start: i64,
@@ -39,13 +40,13 @@ pub struct RowView {
 }
 
 /// `GET /api/v1/indicators`: what plans promise, and the newest reports in scope.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct IndicatorsNow {
     /// By code.
     pub indicators: Vec<IndicatorView>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct IndicatorView {
     pub code: String,
     pub name: Text,
@@ -63,7 +64,7 @@ pub struct IndicatorView {
     pub figures: Vec<IndicatorFigure>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum IndicatorDirection {
     Up,
@@ -71,7 +72,7 @@ pub enum IndicatorDirection {
 }
 
 /// A value that was reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct IndicatorBaseline {
     /// Of this unit only.
     pub unit: Option<String>,
@@ -80,7 +81,7 @@ pub struct IndicatorBaseline {
     pub value: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct IndicatorTarget {
     /// The end of its day.
     #[ts(type = "number")]
@@ -98,7 +99,7 @@ pub struct IndicatorTarget {
 }
 
 /// The newest row of an indicator and key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct IndicatorFigure {
     pub measurement: String,
     /// Its tags without `indicator`: `unit`, `period`, `area`…
