@@ -1,7 +1,7 @@
 # One word per task; continuous integration runs the same words (.ci/run).
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help demo demo-kafka test laws test-services test-browser mutants lint score bench web ci
+.PHONY: help demo demo-kafka test laws test-services test-api test-browser mutants lint score bench web ci
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -34,6 +34,11 @@ test-services: ## the cases on real Kafka and InfluxDB, without Docker
 	env $$(tests/services/services env) cargo test --locked --features services --test it services:: ; \
 	  code=$$?; tests/services/services down; exit $$code
 
+test-api: ## every route of the running program against its OpenAPI document, with well-formed and broken questions
+	@.ci/needs api
+	cargo build --locked
+	tests/api/run
+
 test-browser: ## operators, a local officer, every screen in headless Chromium against the demo; screenshots in dashboard/e2e/shots
 	@.ci/needs browser
 	@$(MAKE) --no-print-directory web
@@ -54,7 +59,7 @@ lint: ## format, clippy, types, shell, docker-compose.yml
 	@$(MAKE) --no-print-directory dashboard/node_modules/.package-lock.json
 	cd dashboard && npm run lint
 	tests/mutants/run --applies
-	shellcheck .ci/needs .ci/run bench/score dashboard/e2e/run demo/kafka tests/services/services
+	shellcheck .ci/needs .ci/run bench/score dashboard/e2e/run demo/kafka tests/api/run tests/services/services
 	tests/services/services compose-check
 
 score: ## three seeded days of the simulated province, as fast as it can; what was found is held against what is true
@@ -69,7 +74,7 @@ bench: ## speed and exactness against the machine's limit; writes docs/benchmark
 web: dashboard/dist/index.html ## the page, built anew if its sources changed
 
 # `TESTED=1`: `make test` has just passed.
-ci: lint $(if $(TESTED),,test) test-services test-browser ## lint, test, test-services, test-browser
+ci: lint $(if $(TESTED),,test) test-services test-api test-browser ## lint, test, test-services, test-api, test-browser
 
 dashboard/node_modules/.package-lock.json: dashboard/package.json dashboard/package-lock.json
 	cd dashboard && npm ci --no-audit --no-fund

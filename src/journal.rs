@@ -38,6 +38,11 @@ const SCHEMA: &str = "
     CREATE TABLE contents(hash TEXT PRIMARY KEY, bytes INTEGER NOT NULL, zstd BLOB NOT NULL);
     CREATE TABLE configurations(tick INTEGER PRIMARY KEY, json TEXT NOT NULL)";
 
+/// Made where it is missing: older files did not have it.
+const TOLD: &str = "
+    CREATE TABLE IF NOT EXISTS told(number INTEGER PRIMARY KEY AUTOINCREMENT, tick INTEGER NOT NULL, time INTEGER NOT NULL, alert TEXT NOT NULL,
+        version INTEGER NOT NULL, sector TEXT NOT NULL, area TEXT, json TEXT NOT NULL)";
+
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     #[error(transparent)]
@@ -59,6 +64,24 @@ pub struct JournalEntry {
     pub notes: Vec<Note>,
     /// In force from this tick on.
     pub configuration: Option<Configuration>,
+    /// What other programs are told of `alerts` and `handling`; reading ticks leaves it empty.
+    pub told: Vec<Told>,
+}
+
+/// An alert as it was after a change, as other programs are told.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Told {
+    /// Rises by one with every change that is told, for ever.
+    pub number: u64,
+    pub tick: u64,
+    pub time: TickTime,
+    /// 32 hexadecimal digits.
+    pub alert: String,
+    pub version: u32,
+    pub sector: String,
+    pub area: Option<String>,
+    /// The alert, a JSON object.
+    pub json: String,
 }
 
 /// What else a lane must remember.
@@ -113,6 +136,8 @@ pub struct Journal {
     connection: Connection,
     epoch: u64,
     last: Option<u64>,
+    /// Number of the newest change that is told.
+    told: u64,
     /// Held as long as this lives.
     _lock: File,
 }
@@ -127,11 +152,16 @@ impl Journal {
         let epoch: i64 = connection
             .query_row("UPDATE owner SET epoch = epoch + 1 RETURNING epoch", [], |row| row.get(0))
             .in_file(&path, "take the journal")?;
+        connection.execute_batch(TOLD).in_file(&path, "make a table")?;
+        let told: Option<i64> = connection
+            .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'told'", [], |row| row.get(0))
+            .optional()
+            .in_file(&path, "read the newest change")?;
         let last = connection
             .query_row("SELECT last FROM ticks ORDER BY first DESC LIMIT 1", [], |row| row.get::<_, i64>(0))
             .optional()
             .in_file(&path, "read the last tick")?;
-        Ok(Journal { path, connection, epoch: epoch as u64, last: last.map(|n| n as u64), _lock: lock })
+        Ok(Journal { path, connection, epoch: epoch as u64, last: last.map(|n| n as u64), told: told.unwrap_or(0) as u64, _lock: lock })
     }
 
     /// How often this journal was opened; greater than that of every earlier holder.
@@ -142,6 +172,11 @@ impl Journal {
     /// The last durable tick; `None` before the first.
     pub fn last_tick(&self) -> Option<u64> {
         self.last
+    }
+
+    /// Number of the newest change that is told; 0: none was. The next one's is greater by one.
+    pub fn last_told(&self) -> u64 {
+        self.told
     }
 
     /// One transaction: all entries are durable when it returns, or none is there.
@@ -168,6 +203,8 @@ impl Journal {
             .and_then(|()| transaction.commit())
             .in_file(&self.path, "append ticks")?;
         self.last = last;
+        let newest = entries.iter().rev().find_map(|e| e.told.last());
+        self.told = newest.map_or(self.told, |told| told.number);
         Ok(())
     }
 
@@ -182,14 +219,15 @@ impl Journal {
         JournalReader::open_file(&self.path)
     }
 
-    /// Forgets ticks before `ticks_before`, as far as whole batches go (no checkpoint starts there any more), and changes of alerts whose
-    /// tick time is before `changes_before`. What is in force at the first kept tick stays.
-    pub fn retain(&mut self, ticks_before: u64, changes_before: TickTime) -> Result<(), JournalError> {
+    /// Forgets ticks before `ticks_before`, as far as whole batches go (no checkpoint starts there any more), changes of alerts whose
+    /// tick time is before `changes_before`, and what other programs are told of them before `told_before`. What is in force at the first kept tick stays.
+    pub fn retain(&mut self, ticks_before: u64, changes_before: TickTime, told_before: TickTime) -> Result<(), JournalError> {
         let path = self.path.clone();
         (|| {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute("DELETE FROM ticks WHERE last < ?1 AND first < (SELECT max(first) FROM ticks)", [ticks_before as i64])?;
             transaction.execute("DELETE FROM changes WHERE time < ?", [changes_before])?;
+            transaction.execute("DELETE FROM told WHERE time < ?", [told_before])?;
             transaction.execute(
                 "DELETE FROM configurations WHERE tick <
                     (SELECT max(tick) FROM configurations WHERE tick <= (SELECT min(first) FROM ticks))",
@@ -205,6 +243,11 @@ impl Journal {
         .in_file(&path, "forget old ticks")?;
         Ok(())
     }
+}
+
+fn insert_told(transaction: &Transaction<'_>, told: &Told) -> rusqlite::Result<()> {
+    let row = params![told.number as i64, told.tick as i64, told.time, told.alert, told.version, told.sector, told.area, told.json];
+    transaction.prepare_cached("INSERT INTO told VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?.execute(row).map(|_| ())
 }
 
 fn insert_changes(transaction: &Transaction<'_>, entry: &JournalEntry) -> rusqlite::Result<()> {
@@ -224,6 +267,9 @@ fn insert_changes(transaction: &Transaction<'_>, entry: &JournalEntry) -> rusqli
     }
     for note in &entry.notes {
         put("note", None, serde_json::to_string(note))?;
+    }
+    for told in &entry.told {
+        insert_told(transaction, told)?;
     }
     let Some(configuration) = &entry.configuration else { return Ok(()) };
     let mut references = Vec::new();

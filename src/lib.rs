@@ -12,6 +12,7 @@
 //! - *lane*: one run of the engine with one clock: live, a file run, a replay, a test. [`engine::lane`]
 //! - *scenario*: a timeline of events and what must come of it. [`scenario`]
 //! - *journal*: what happened, in the order in which it was decided; *checkpoint*: the whole state at a tick. [`journal`], [`checkpoint`]
+//! - *outbox*: alert changes on their way to other programs. [`notify`]
 //! - *board*: the live picture that a page holds. [`server::board`]
 //! - *replay*: the past again, from a checkpoint and the journaled ticks. [`replay`]
 //!
@@ -39,6 +40,7 @@ pub mod file_run;
 pub mod geo;
 pub mod ingest;
 pub mod journal;
+pub mod notify;
 pub mod pipeline;
 pub mod registry;
 pub mod replay;

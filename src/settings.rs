@@ -96,6 +96,35 @@ impl std::fmt::Debug for Influx {
     }
 }
 
+/// Where alert changes go besides the page.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Out {
+    /// Empty: to no topic, and none is made.
+    pub topic: String,
+}
+
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhookFile {
+    /// Empty: none.
+    pub url: String,
+    pub secret: String,
+    pub give_up_days: u32,
+}
+
+impl Default for WebhookFile {
+    fn default() -> Self {
+        WebhookFile { url: String::new(), secret: String::new(), give_up_days: 3 }
+    }
+}
+
+impl std::fmt::Debug for WebhookFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WebhookFile {{ url: {:?}, secret: …, give_up_days: {} }}", self.url, self.give_up_days)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Place {
@@ -124,6 +153,8 @@ pub struct Settings {
     pub topics: BTreeMap<String, TopicFile>,
     pub kafka: Kafka,
     pub influx: Influx,
+    pub out: Out,
+    pub webhook: WebhookFile,
     pub place: Place,
     /// Log kept for at most this many days.
     pub log_days: u32,
@@ -150,6 +181,8 @@ impl Default for Settings {
             topics: BTreeMap::from([(DEFAULT_TOPIC.to_owned(), TopicFile::default())]),
             kafka: Kafka::default(),
             influx: Influx::default(),
+            out: Out::default(),
+            webhook: WebhookFile::default(),
             place: Place::default(),
             log_days: 7,
             spool_mb: 1024,
@@ -192,6 +225,25 @@ pub const KEYS: &[KeyDoc] = &[
     key("influx.org", "IOC_INFLUX_ORG", "ioc", "Organisation."),
     key("influx.bucket", "IOC_INFLUX_BUCKET", "ioc", "Bucket; made if missing."),
     key("influx.token", "IOC_INFLUX_TOKEN", "", "Token; or IOC_INFLUX_TOKEN_FILE names a file that holds it."),
+    key(
+        "out.topic",
+        "IOC_OUT_TOPIC",
+        "",
+        "Topic that alert changes are written to as CloudEvents, for example `ioc.alerts`; none if empty. With Kafka it must exist.",
+    ),
+    key(
+        "webhook.url",
+        "IOC_WEBHOOK_URL",
+        "",
+        "One receiver of alert changes: a signed POST each; none if empty. https needs a build with `--features tls`.",
+    ),
+    key(
+        "webhook.secret",
+        "IOC_WEBHOOK_SECRET",
+        "",
+        "What the POSTs are signed with, 16 characters or more; or IOC_WEBHOOK_SECRET_FILE names a file that holds it.",
+    ),
+    key("webhook.give_up_days", "", "3", "A change that is not taken for so long goes to the dead letters, and the next one has its turn."),
     key("place.vi", "", "Lâm Đồng", "Name of the place in the top bar, Vietnamese."),
     key("place.en", "", "Lâm Đồng", "The same, English."),
     key("log_days", "IOC_LOG_DAYS", "7", "Days the embedded log is kept."),
@@ -264,15 +316,19 @@ impl Settings {
             ("IOC_INFLUX_ORG", &mut self.influx.org),
             ("IOC_INFLUX_BUCKET", &mut self.influx.bucket),
             ("IOC_INFLUX_TOKEN", &mut self.influx.token),
+            ("IOC_OUT_TOPIC", &mut self.out.topic),
+            ("IOC_WEBHOOK_URL", &mut self.webhook.url),
+            ("IOC_WEBHOOK_SECRET", &mut self.webhook.secret),
         ] {
             if let Some(v) = env(name) {
                 *text = v;
             }
         }
-        if let Some(path) = env("IOC_INFLUX_TOKEN_FILE") {
-            let path = PathBuf::from(path);
-            let text = std::fs::read_to_string(&path).map_err(|source| SettingsError::Read { path, source })?;
-            self.influx.token = text.trim().to_owned();
+        for (name, secret) in [("IOC_INFLUX_TOKEN_FILE", &mut self.influx.token), ("IOC_WEBHOOK_SECRET_FILE", &mut self.webhook.secret)] {
+            if let Some(path) = env(name).map(PathBuf::from) {
+                let text = std::fs::read_to_string(&path).map_err(|source| SettingsError::Read { path, source })?;
+                *secret = text.trim().to_owned();
+            }
         }
         if let Some(v) = env("IOC_LOG_DAYS") {
             self.log_days = parse("IOC_LOG_DAYS", v, "a whole number of days is needed")?;

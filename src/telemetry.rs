@@ -17,6 +17,7 @@ use crate::engine::lane::{Effects, Lane};
 use crate::engine::sources::{SourceFigures, figures};
 use crate::ingest::PartitionName;
 use crate::ingest::kafka::KafkaStatistics;
+use crate::notify::{ChannelCounters, Outbox};
 use crate::server::hub::HubCounters;
 use crate::server::pipelines::PipelineShelf;
 use crate::server::scope::HealthInput;
@@ -33,6 +34,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// The outbox, and what each channel has done, by name.
+type Channels = (Arc<Outbox>, Vec<(&'static str, Arc<ChannelCounters>)>);
 
 /// Shared by driver and server.
 #[derive(Default)]
@@ -57,6 +61,8 @@ pub struct Telemetry {
     health: Mutex<SourceHealth>,
     /// Where pipelines as they run are shown.
     pub pipelines: OnceLock<Arc<PipelineShelf>>,
+    /// What other programs are told, by channel.
+    pub channels: OnceLock<Channels>,
     flow: Mutex<FlowMeter>,
 }
 
@@ -127,6 +133,14 @@ struct Latest {
 }
 
 impl Telemetry {
+    /// What it tells of besides the driver's reports; once.
+    pub fn look_at(&self, spool: &Arc<Spool>, store: &Arc<Store>, hub: &crate::server::hub::Hub, pipelines: &Arc<PipelineShelf>) {
+        let _ = self.spool.set(spool.clone());
+        let _ = self.store.set(store.clone());
+        let _ = self.hub.set(hub.clone());
+        let _ = self.pipelines.set(pipelines.clone());
+    }
+
     fn latest(&self) -> std::sync::MutexGuard<'_, Latest> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -311,6 +325,9 @@ impl Telemetry {
         if let Some(hub) = self.hub.get() {
             hub_lines(hub.counters(), text);
         }
+        if let Some((outbox, channels)) = self.channels.get() {
+            channel_lines(outbox, channels, text);
+        }
     }
 }
 
@@ -364,6 +381,26 @@ fn kafka_lines(kafka: &KafkaStatistics, text: &mut Text) {
     for (broker, state) in &kafka.brokers {
         text.line("ioc_kafka_broker_up", &format!("broker=\"{broker}\""), f64::from(u8::from(state == "UP")));
     }
+}
+
+fn channel_lines(outbox: &Outbox, channels: &[(&'static str, Arc<ChannelCounters>)], text: &mut Text) {
+    text.counter("ioc_alert_changes_told_total", "Alert changes that are told to other programs.", outbox.newest());
+    let mut lines = |name: &str, kind: &str, help: &str, value: &dyn Fn(&ChannelCounters) -> u64| {
+        text.head(name, kind, help);
+        for (channel, counters) in channels {
+            text.line(name, &format!("channel=\"{channel}\""), value(counters) as f64);
+        }
+    };
+    let newest = outbox.newest();
+    lines("ioc_channel_told_total", "counter", "Alert changes that a channel took.", &|c| c.told.load(Relaxed));
+    lines("ioc_channel_waiting", "gauge", "Alert changes that a channel has not taken yet.", &|c| {
+        newest.saturating_sub(c.at.load(Relaxed))
+    });
+    lines("ioc_channel_retries_total", "counter", "Tries that a channel did not take.", &|c| c.retries.load(Relaxed));
+    lines("ioc_channel_dead_total", "counter", "Alert changes that were given up and lie among the dead letters.", &|c| {
+        c.dead.load(Relaxed)
+    });
+    lines("ioc_channel_lost_total", "counter", "Alert changes that were forgotten before they were told.", &|c| c.lost.load(Relaxed));
 }
 
 fn hub_lines(counters: &HubCounters, text: &mut Text) {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules of `src/` in order: one uses only itself and what stands above it.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 23] = [
     "time",
     "event",
     "geo",
@@ -23,6 +23,7 @@ const LAYERS: [&str; 22] = [
     "store",
     "journal",
     "checkpoint",
+    "notify",
     "server",
     "telemetry",
     "driver",

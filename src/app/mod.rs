@@ -10,6 +10,7 @@
 //! Called by: cli, tests.
 
 mod house;
+mod out;
 mod parts;
 pub mod past;
 pub mod redrive;
@@ -31,6 +32,7 @@ use crate::ingest::kafka::{KafkaDoor, KafkaReader};
 use crate::ingest::log::Log;
 use crate::ingest::reader::{Kind, Opening, Reader};
 use crate::journal::{Journal, Note};
+use crate::notify::Outbox;
 use crate::replay::Past;
 use crate::server::audit::Audit;
 use crate::server::auth::Access;
@@ -50,6 +52,7 @@ use crate::telemetry::Telemetry;
 use crate::time::{Span, Timestamp};
 use anyhow::{Context, bail};
 use house::House;
+use out::Telling;
 use redrive::{Desk, Way};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -98,6 +101,7 @@ pub struct App {
     drained: tokio::task::JoinHandle<()>,
     keeping: tokio::task::JoinHandle<()>,
     spool: Arc<Spool>,
+    telling: Telling,
 }
 
 impl App {
@@ -122,17 +126,15 @@ impl App {
         let hub = Hub::start(HubLimits::default(), new_building()?);
         let telemetry = Arc::new(Telemetry::default());
         let pipelines = Arc::new(PipelineShelf::new(setup.clone(), &definitions));
-        let _ = telemetry.spool.set(spool.clone());
-        let _ = telemetry.store.set(store.clone());
-        let _ = telemetry.hub.set(hub.clone());
-        let _ = telemetry.pipelines.set(pipelines.clone());
+        telemetry.look_at(&spool, &store, &hub, &pipelines);
+        let telling = Telling::start(&settings, &journal, &doors, &telemetry)?;
         let (alerts, cases) = (Arc::new(AlertShelf::default()), Arc::new(CaseShelf::new(setup.clone())));
         let (actions, requests) = mpsc::channel(256);
         let views = Arc::new(Views::new(setup.clone()));
         let (judged, verdicts) = watch::channel(0);
         let desk = Desk { data: settings.data.clone(), way: way(&settings, &doors, &logs), judged: verdicts };
         let catalog = Catalog { demo: options.demo.clone(), ..catalog(&setup, &definitions, place(&settings), "Asia/Ho_Chi_Minh") };
-        let shelves = Shelves { alerts: &alerts, views: &views, cases: &cases, pipelines: &pipelines };
+        let shelves = Shelves { alerts: &alerts, views: &views, cases: &cases, pipelines: &pipelines, outbox: &telling.outbox };
         let behind = (&doors, desk, past::of(&settings, &definitions, &setup));
         let parts = server_parts(&settings, &setup, catalog, access, &hub, &store, shelves, actions, behind, &telemetry)?;
         let (shutdown, stopped) = oneshot::channel();
@@ -142,7 +144,7 @@ impl App {
         let draining = CancellationToken::new();
         let drained = tokio::spawn(drain(store.clone(), spool.clone(), draining.clone()));
         let house = House {
-            logs: logs.iter().map(|(log, _)| log.clone()).collect(),
+            logs: logs.iter().map(|(log, _)| log.clone()).chain(telling.log.clone()).collect(),
             log_days: settings.log_days,
             checkpoints: Checkpoints::open(Disk::Real, &settings.data.join("checkpoints"))?,
             store: live_store(&settings, &store),
@@ -165,11 +167,12 @@ impl App {
             views,
             requests,
             judged,
+            outbox: telling.outbox.clone(),
             stop: stop.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
         let engine = std::thread::Builder::new().name("driver".into()).stack_size(16 << 20).spawn(move || engine.run())?;
-        Ok(App { address, telemetry, doors, store, hub, stop, engine, server, shutdown, draining, drained, keeping, spool })
+        Ok(App { address, telemetry, doors, store, hub, stop, engine, server, shutdown, draining, drained, keeping, spool, telling })
     }
 
     /// True once the driver has ended by itself: at the end of its input, or by an error.
@@ -197,6 +200,7 @@ impl App {
         self.draining.cancel();
         self.keeping.abort();
         let _ = self.drained.await;
+        self.telling.stop().await;
         let _ = self.shutdown.send(());
         self.server.await??;
         match result {
@@ -264,6 +268,7 @@ struct Shelves<'a> {
     views: &'a Arc<Views>,
     cases: &'a Arc<CaseShelf>,
     pipelines: &'a Arc<PipelineShelf>,
+    outbox: &'a Arc<Outbox>,
 }
 
 #[expect(clippy::too_many_arguments)] // the root's own wiring, called once
@@ -274,7 +279,7 @@ fn server_parts(
     access: Access,
     hub: &Hub,
     store: &Arc<Store>,
-    Shelves { alerts, views, cases, pipelines }: Shelves<'_>,
+    Shelves { alerts, views, cases, pipelines, outbox }: Shelves<'_>,
     actions: mpsc::Sender<ActionRequest>,
     (doors, desk, past): (&Doors, Desk, Past),
     telemetry: &Arc<Telemetry>,
@@ -297,6 +302,7 @@ fn server_parts(
         sources: Arc::new(parts::SourceList { setup: setup.clone(), telemetry: telemetry.clone() }),
         cases: cases.clone(),
         pipelines: pipelines.clone(),
+        outbox: outbox.clone(),
         history: Arc::new(parts::History { alerts: alerts.clone(), views: views.clone() }),
         records: AlertRecords::new(&settings.data),
         actions,
@@ -325,6 +331,7 @@ struct Engine {
     requests: mpsc::Receiver<ActionRequest>,
     /// Moved whenever verdicts on records that were driven again are kept.
     judged: watch::Sender<u64>,
+    outbox: Arc<Outbox>,
     stop: Arc<AtomicBool>,
     runtime: tokio::runtime::Handle,
 }
@@ -469,6 +476,7 @@ impl Engine {
             checkpoints,
             views: self.views,
             hub: self.hub,
+            outbox: self.outbox,
             runtime: self.runtime,
             alerts: self.alerts,
             cases: self.cases,

@@ -13,12 +13,14 @@
 
 use super::records::keep_newest;
 use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpoints, Written};
+use crate::engine::Tick;
 use crate::engine::alert::Alert;
 use crate::engine::case::book::CaseUpdate;
 use crate::engine::collect::Refused;
 use crate::engine::{Action, Refusal, Row};
 use crate::ingest::PartitionName;
-use crate::journal::{Journal, JournalEntry};
+use crate::journal::{Journal, JournalEntry, Told};
+use crate::notify::Outbox;
 use crate::server::cases::CaseShelf;
 use crate::server::history::KeptAlerts;
 use crate::server::hub::Hub;
@@ -33,6 +35,7 @@ use crate::telemetry::GateCounters;
 use crate::time::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +55,8 @@ pub struct Outgoing {
     pub rows: Vec<Row>,
     /// Each alert after each change, in order.
     pub alerts: Vec<Alert>,
+    /// Places among them of which nobody outside is told.
+    pub restated: Range<usize>,
     /// Cases that changed.
     pub cases: Vec<CaseUpdate>,
     pub rejected: Vec<(PartitionName, Refused)>,
@@ -106,6 +111,8 @@ pub struct Gate {
     pub checkpoints: CheckpointThread<Checkpoint>,
     pub views: Arc<Views>,
     pub hub: Hub,
+    /// What other programs are told.
+    pub outbox: Arc<Outbox>,
     pub runtime: tokio::runtime::Handle,
     /// Newest state of each alert held, for the detail of the page.
     pub alerts: Arc<AlertShelf>,
@@ -123,6 +130,8 @@ pub struct Keeping {
 
 const KEEPING_EVERY: Duration = Duration::from_secs(3600);
 const CHANGES_KEPT: Span = Span::days(730);
+/// How long a channel that does not answer is not left behind.
+const TOLD_KEPT: Span = Span::days(30);
 /// How long the whole of a resolved alert can be asked for after its last change.
 const SHELF_KEPT: Span = Span::days(7);
 
@@ -188,6 +197,16 @@ impl Batch {
         let entries = ticks.iter_mut().map(|t| std::mem::take(&mut t.entry)).collect();
         Batch { ticks, entries, written: Vec::new() }
     }
+}
+
+/// What other programs are told of a tick's alerts; `number`: that of the change before.
+pub fn told(views: &Views, alerts: &[Alert], restated: &Range<usize>, tick: &Tick, number: &mut u64) -> Vec<Told> {
+    let changed = alerts.iter().enumerate().filter(|(place, _)| !restated.contains(place));
+    let numbered = changed.map(|(_, alert)| {
+        *number += 1;
+        Told { number: *number, tick: tick.number, time: tick.time.0, ..views.told(alert) }
+    });
+    numbered.collect()
 }
 
 impl Gate {
@@ -272,6 +291,10 @@ impl Gate {
     }
 
     fn journal(&mut self, batch: &mut Batch) -> Result<(), GateError> {
+        let mut number = self.journal.last_told();
+        for (tick, entry) in batch.ticks.iter().zip(&mut batch.entries) {
+            entry.told = told(&self.views, &tick.alerts, &tick.restated, &entry.tick, &mut number);
+        }
         let began = Instant::now();
         if let Err(error) = self.journal.append(&batch.entries) {
             for waiting in batch.ticks.drain(..).flat_map(|t| t.answers) {
@@ -280,6 +303,7 @@ impl Gate {
             return Err(error.into());
         }
         self.counters.commit_micros.fetch_add(began.elapsed().as_micros() as u64, Relaxed);
+        self.outbox.put(batch.entries.iter_mut().flat_map(|entry| entry.told.drain(..)));
         self.counters.commits.fetch_add(1, Relaxed);
         self.counters.ticks.fetch_add(batch.ticks.len() as u64, Relaxed);
         Ok(())
@@ -319,7 +343,7 @@ impl Gate {
         // ticks are needed as long as the log: the state can be rebuilt from them without any checkpoint
         let checkpoints = self.keeping.checkpoints.list().unwrap_or_default();
         if let Some((head, _)) = checkpoints.iter().rfind(|(head, _)| head.time <= since) {
-            self.journal.retain(head.tick, (now - CHANGES_KEPT).0)?;
+            self.journal.retain(head.tick, (now - CHANGES_KEPT).0, (now - TOLD_KEPT).0)?;
         }
         if let Err(error) = self.keeping.checkpoints.retain(since) {
             tracing::warn!(%error, "old checkpoints were not removed");

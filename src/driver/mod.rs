@@ -353,11 +353,12 @@ impl Driver {
         let names = &self.names;
         let rejected = effects.rejected.into_iter().map(|(p, r)| (names[p as usize].clone(), r)).collect();
         let late = late_of(effects.late, &self.lane.setup, names);
-        let entry = JournalEntry { tick, alerts: effects.changes, handling: effects.handled, notes, configuration };
+        let entry = JournalEntry { tick, alerts: effects.changes, handling: effects.handled, notes, configuration, told: Vec::new() };
         let outgoing = Outgoing {
             entry,
             rows: effects.rows,
             alerts: effects.alerts,
+            restated: effects.restated,
             cases: self.lane.core.take_case_updates(),
             rejected,
             late,

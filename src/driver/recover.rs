@@ -10,7 +10,7 @@
 //!
 //! Called by: app; replay (`load_under`, `change_setup`).
 
-use super::gate::Checkpoint;
+use super::gate::{Checkpoint, told};
 use super::records::keep_fed;
 use super::redriven::{self, Seen};
 use super::{DriverError, Figures, late_of, remember, skip_taken};
@@ -23,6 +23,7 @@ use crate::ingest::reader::Reader;
 use crate::ingest::{Lost, PartitionName};
 use crate::journal::{Configuration, ConfigurationFile, Journal, JournalEntry, JournalReader, Note};
 use crate::server::history::KeptAlerts;
+use crate::server::views::Views;
 use crate::store::late::LateStore;
 use crate::store::line::LineFormats;
 use crate::store::rejected::RejectedStore;
@@ -323,7 +324,9 @@ pub fn retire(
         start.lane.begin(tick.time, tick.partitions.len());
         let effects = start.lane.close(&tick);
         remember(&mut start.figures, &effects.rows);
-        let entry = JournalEntry { tick, alerts: effects.changes, notes: std::mem::take(notes), ..JournalEntry::default() };
+        let (views, mut newest) = (Views::new(start.lane.setup.clone()), journal.last_told());
+        let told = told(&views, &effects.alerts, &effects.restated, &tick, &mut newest);
+        let entry = JournalEntry { tick, alerts: effects.changes, notes: std::mem::take(notes), told, ..JournalEntry::default() };
         journal.append(std::slice::from_ref(&entry))?;
         let refill = LineFormats::new(&start.lane.setup.pipelines);
         let mut lines = Vec::new();

@@ -42,6 +42,8 @@ pub struct Effects {
     /// Each alert as it is after each change, in the order of `changes`, then those that stand for another number of silences, then in
     /// the order of `handled`.
     pub alerts: Vec<Alert>,
+    /// Places in `alerts` of those that only stand for another number of silences: nothing else of them changed.
+    pub restated: std::ops::Range<usize>,
     /// A tick fed again computed other alert changes than were journaled; `changes` holds the journal's.
     pub diverged: bool,
 }
@@ -159,9 +161,11 @@ impl Core {
         for change in &effects.changes {
             effects.alerts.extend(self.apply(change, setup, &facts, tick.time));
         }
+        let changed = effects.alerts.len();
         for (id, count) in stands {
             effects.alerts.extend(self.book.stand_for(id, count).cloned());
         }
+        effects.restated = changed..effects.alerts.len();
         for action in &tick.actions {
             let handled = self.book.apply_action(action, tick.number, tick.time);
             effects.alerts.extend(self.book.get(action.alert).filter(|_| handled.refused.is_none()).cloned());

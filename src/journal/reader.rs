@@ -7,7 +7,7 @@
 //!
 //! Called by: driver (recovery), replay, server (an alert's history), cli (doctor).
 
-use super::{Configuration, ConfigurationFile, FORMAT, FileReference, JournalEntry, JournalError, Note};
+use super::{Configuration, ConfigurationFile, FORMAT, FileReference, JournalEntry, JournalError, Note, Told};
 use crate::disk::database::{self, DatabaseError, InFile};
 use crate::engine::{AlertChange, AlertId, HandlingChange, Tick, TickTime};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
@@ -61,6 +61,23 @@ impl JournalReader {
     /// All entries from tick `from` on, in order, with their configurations.
     pub fn ticks_from(&self, from: u64) -> Ticks<'_> {
         Ticks { reader: self, next: from, ready: VecDeque::new(), failed: false }
+    }
+
+    /// What other programs are told after number `after`, in order, at most `limit`.
+    pub fn told_after(&self, after: u64, limit: usize) -> Result<Vec<Told>, JournalError> {
+        let sql = "SELECT number, tick, time, alert, version, sector, area, json FROM told WHERE number > ? ORDER BY number LIMIT ?";
+        self.rows(sql, [after as i64, limit as i64], |row| {
+            Ok(Told {
+                number: row.get::<_, i64>(0)? as u64,
+                tick: row.get::<_, i64>(1)? as u64,
+                time: row.get(2)?,
+                alert: row.get(3)?,
+                version: row.get(4)?,
+                sector: row.get(5)?,
+                area: row.get(6)?,
+                json: row.get(7)?,
+            })
+        })
     }
 
     /// What an alert went through, oldest first.

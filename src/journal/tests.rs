@@ -137,7 +137,7 @@ fn retention_keeps_what_is_in_force() {
         e.configuration = (n % 3 == 1).then(|| configuration(&n.to_string()));
         journal.append(&[e]).unwrap();
     }
-    journal.retain(6, Timestamp::from_seconds(3).0).unwrap();
+    journal.retain(6, Timestamp::from_seconds(3).0, i64::MIN).unwrap();
     let reader = journal.reader().unwrap();
     assert_eq!(reader.bounds().unwrap(), Some((6, 8)));
     assert_eq!(read(&reader, 0)[0].tick.number, 6);
@@ -146,7 +146,7 @@ fn retention_keeps_what_is_in_force() {
     assert_eq!((reader.history(AlertId([2; 16])).unwrap().len(), reader.history(AlertId([3; 16])).unwrap().len()), (0, 1));
     let contents: i64 = journal.connection.query_row("SELECT count(*) FROM contents", [], |r| r.get(0)).unwrap();
     assert_eq!(contents, 3, "two pipelines and one registry file");
-    journal.retain(99, i64::MAX).unwrap();
+    journal.retain(99, i64::MAX, i64::MAX).unwrap();
     assert_eq!(journal.reader().unwrap().bounds().unwrap(), Some((8, 8)), "the last tick is never forgotten");
 }
 
@@ -194,4 +194,30 @@ proptest! {
         let middle = all.len() / 2;
         prop_assert_eq!(read(&reader, middle as u64 + 1), &all[middle..]);
     }
+}
+
+fn told(number: u64, tick: u64) -> Told {
+    let (time, json) = (Timestamp::from_seconds(tick as i64).0, format!("{{\"n\":{number}}}"));
+    Told { number, tick, time, alert: "a".repeat(32), version: 1, sector: "traffic".into(), area: None, json }
+}
+
+/// D2: what other programs are told is journaled with its tick, in order, numbered for ever.
+#[test]
+fn d2_what_is_told_is_journaled_with_its_tick_and_numbered_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(dir.path()).unwrap();
+    assert_eq!(journal.last_told(), 0);
+    let with = |number: u64, all: &[u64]| JournalEntry { told: all.iter().map(|n| told(*n, number)).collect(), ..entry(number) };
+    journal.append(&[with(1, &[1, 2]), with(2, &[]), with(3, &[3])]).unwrap();
+    assert!(journal.append(&[with(4, &[4]), with(9, &[5])]).is_err(), "a hole in the ticks: nothing of it is there");
+    assert_eq!(journal.last_told(), 3);
+    let reader = journal.reader().unwrap();
+    let numbers = |after, limit| reader.told_after(after, limit).unwrap().iter().map(|t| t.number).collect::<Vec<_>>();
+    assert_eq!((numbers(0, 9), numbers(1, 1), numbers(3, 9)), (vec![1, 2, 3], vec![2], vec![]));
+    assert_eq!(reader.told_after(2, 9).unwrap(), [told(3, 3)]);
+    journal.retain(0, i64::MIN, i64::MAX).unwrap();
+    assert_eq!(numbers(0, 9), Vec::<u64>::new());
+    drop((reader, journal));
+    let journal = Journal::open(dir.path()).unwrap();
+    assert_eq!(journal.last_told(), 3, "numbers are not given twice, though all was forgotten");
 }

@@ -11,7 +11,7 @@
 use super::event;
 use super::webhook::{Webhook, WebhookError};
 use crate::disk::database::DatabaseError;
-use crate::ingest::kafka::{KafkaDoor, KafkaDoorError};
+use crate::ingest::kafka::{DoorError as KafkaDoorError, KafkaDoor};
 use crate::ingest::log::{Log, LogError, NewRecord};
 use crate::journal::{JournalError, Told};
 use std::sync::Arc;
@@ -60,9 +60,8 @@ impl Channel {
             Channel::Kafka { door, topic } => {
                 let headers = [("content-type".to_owned(), event::CONTENT_TYPE.as_bytes().to_vec())];
                 // handed over in order, then awaited: their order in a partition is that of the calls
-                let hand_over = |told: &Arc<Told>| {
-                    door.append(topic, Some(told.alert.as_bytes()), &headers, event::structured(told).as_bytes(), None)
-                };
+                let hand_over =
+                    |told: &Arc<Told>| door.append(topic, Some(told.alert.as_bytes()), &headers, event::structured(told).as_bytes(), None);
                 let sent: Vec<_> = batch.iter().map(hand_over).collect();
                 for delivery in sent {
                     delivery.await?;

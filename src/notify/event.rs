@@ -36,5 +36,5 @@ pub fn structured(told: &Told) -> String {
     });
     let head = head.to_string();
     // the alert is JSON already: it goes in as it was journaled
-    format!("{},\"data\":{}}}", head.trim_end_matches('}'), told.json)
+    format!("{},\"data\":{}}}", head.strip_suffix('}').unwrap_or(&head), told.json)
 }

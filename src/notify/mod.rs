@@ -40,6 +40,7 @@ pub struct Outbox {
     folder: PathBuf,
     ring: Mutex<Ring>,
     newest: watch::Sender<u64>,
+    closed: CancellationToken,
 }
 
 /// The newest changes; all that come after `since` are in it.
@@ -56,6 +57,7 @@ impl Outbox {
             folder: folder.to_owned(),
             ring: Mutex::new(Ring { since: newest, told: VecDeque::new() }),
             newest: watch::Sender::new(newest),
+            closed: CancellationToken::new(),
         }
     }
 
@@ -75,12 +77,22 @@ impl Outbox {
         self.newest.send_if_modified(|held| std::mem::replace(held, newest) != newest);
     }
 
+    /// Nobody is told any more: open streams end.
+    pub fn close(&self) {
+        self.closed.cancel();
+    }
+
+    /// Resolves once it is closed.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
     /// Number of the newest change.
     pub fn newest(&self) -> u64 {
         *self.newest.borrow()
     }
 
-    /// Moves with every change; ends with the outbox.
+    /// Moves with every change.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
@@ -116,7 +128,13 @@ pub struct ChannelCounters {
 }
 
 /// Brings all changes to a channel until `stop`. A channel that was never told anything begins with what comes from now on.
-pub async fn tell(outbox: Arc<Outbox>, cursors: Arc<Cursors>, mut channel: Channel, counters: Arc<ChannelCounters>, stop: CancellationToken) {
+pub async fn tell(
+    outbox: Arc<Outbox>,
+    cursors: Arc<Cursors>,
+    mut channel: Channel,
+    counters: Arc<ChannelCounters>,
+    stop: CancellationToken,
+) {
     let name = channel.name();
     let mut newest = outbox.watch();
     let mut at = match cursors.load(name).await {

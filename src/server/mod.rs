@@ -71,6 +71,7 @@ pub async fn serve(listener: TcpListener, parts: ServerParts, shutdown: impl Fut
     };
     app.stopping.cancel();
     app.parts.hub.stop().await;
+    app.parts.outbox.close();
     let clients = u32::try_from(app.parts.settings.clients).unwrap_or(u32::MAX);
     // Whoever has not left by then is cut.
     let goodbyes = tokio::time::timeout(LEAVING, Arc::clone(&app.client_room).acquire_many_owned(clients));

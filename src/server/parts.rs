@@ -9,6 +9,7 @@
 //! Called by: the composition root (fills it), api, ws.
 
 use crate::engine::{Act, AlertId};
+use crate::notify::Outbox;
 use crate::server::audit::Audit;
 use crate::server::auth::Access;
 use crate::server::cases::CaseShelf;
@@ -46,6 +47,8 @@ pub struct ServerParts {
     pub cases: Arc<CaseShelf>,
     pub sources: Arc<dyn SourceBook>,
     pub pipelines: Arc<PipelineShelf>,
+    /// Alert changes for other programs.
+    pub outbox: Arc<Outbox>,
     pub actions: ActionSink,
     pub door: Arc<dyn EventDoor>,
     pub refusals: Arc<dyn Refusals>,

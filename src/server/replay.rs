@@ -14,7 +14,7 @@ use super::api::caller::Caller;
 use super::api::problem::Refusal;
 use super::hub::encode;
 use super::parts::{ReplayLine, ReplayRefused};
-use super::wire::{ByeReason, PROTOCOL, ReplayCommand, ServerMessage};
+use super::wire::{ByeReason, PROTOCOL, Problem, ReplayCommand, ServerMessage};
 use super::ws::{End, LEAVING, Line, MESSAGE_LIMIT, SENDING, SILENT, Upgrade};
 use axum::extract::State;
 use axum::extract::ws::{Message, Utf8Bytes};
@@ -24,6 +24,13 @@ use std::sync::Arc;
 use std::sync::mpsc::TrySendError;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+#[utoipa::path(
+    get, path = "/api/v1/replay", tag = "live",
+    responses(
+        (status = 101, description = "The past over a websocket: docs/protocol.md"),
+        (status = 400, description = "No upgrade to a websocket", body = Problem)
+    )
+)]
 pub async fn replay(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
     let upgrade = upgrade.map_err(|error| Refusal::Malformed(format!("a websocket is expected here: {error}")))?;

@@ -11,6 +11,9 @@
 //! views/handling.rs has what operators did.
 
 mod handling;
+mod told;
+
+pub use told::without_personal;
 
 use super::board::{BoardTick, FigureInput};
 use super::scope::HealthInput;

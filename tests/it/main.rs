@@ -9,6 +9,7 @@ mod integrator;
 mod laws;
 mod laws_fill;
 mod operator;
+mod out;
 mod redrive;
 mod replay;
 mod scenarios;

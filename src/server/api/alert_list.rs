@@ -16,6 +16,7 @@ use super::rows::{link, point_of};
 use crate::engine::setup::Setup;
 use crate::server::export::{Cell, Format, Table, TableRow};
 use crate::server::scope::Scope;
+use crate::server::views::without_personal;
 use crate::server::wire::{AlertView, Condition, Handling, Problem, Severity};
 use crate::time::Timestamp;
 use axum::Json;
@@ -166,24 +167,6 @@ pub fn table(setup: &Setup, alerts: &[Arc<AlertView>]) -> Table {
         TableRow { cells: cells(&alert), position }
     };
     Table { columns: COLUMNS.map(str::to_owned).to_vec(), rows: alerts.iter().map(row).collect() }
-}
-
-/// What of an alert may leave for elsewhere.
-pub fn without_personal(setup: &Setup, alert: &AlertView) -> AlertView {
-    let personal = &setup.personal;
-    let mut alert = alert.clone();
-    let measurement = alert.evidence.measurement.clone();
-    alert.key.retain(|tag, _| !personal.tag(&measurement, tag));
-    alert.evidence.values.retain(|field, _| !personal.field(&measurement, field));
-    if let Some(case) = &alert.evidence.case
-        && personal.subject(&alert.pipeline, &case.case)
-    {
-        alert.key.remove("subject");
-    }
-    if personal.title(&alert.pipeline, &alert.rule) {
-        (alert.title.vi, alert.title.en) = (alert.rule.clone(), alert.rule.clone());
-    }
-    alert
 }
 
 /// A word of the wire: "no_data".

@@ -27,6 +27,7 @@ pub mod refused;
 pub mod rows;
 pub mod session;
 pub mod sources;
+pub mod stream;
 pub mod timeline;
 pub mod trend;
 
@@ -82,6 +83,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/pipelines/{name}/explain", get(pipelines::explain))
         .route("/alerts", get(alert_list::alerts))
         .route("/alerts/history", get(history::history))
+        .route("/alerts/stream", get(stream::stream))
         .route("/alerts/act", post(act::act_on_many))
         .route("/alerts/{id}", get(read::alert))
         .route("/alerts/{id}/act", post(act::act))

@@ -8,10 +8,12 @@
 //!
 //! Called by: the router.
 
-use super::{act, alert_list, cases, events, history, indicators, pipelines, probe, read, refused, rows, session, sources, trend};
+use super::{
+    act, alert_list, cases, events, history, indicators, pipelines, probe, read, refused, rows, session, sources, stream, timeline, trend,
+};
 use crate::server::export::Format;
 use crate::server::wire::Problem;
-use crate::server::ws;
+use crate::server::{replay, ws};
 use axum::Json;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -40,6 +42,7 @@ use utoipa::{Modify, OpenApi as _};
         alert_list::alerts,
         read::alert,
         history::history,
+        stream::stream,
         act::act,
         act::act_on_many,
         events::post,
@@ -48,6 +51,8 @@ use utoipa::{Modify, OpenApi as _};
         refused::redrive,
         refused::late,
         ws::live,
+        replay::replay,
+        timeline::timeline,
         openapi,
         probe::healthz,
         probe::readyz,

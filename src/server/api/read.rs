@@ -83,7 +83,19 @@ pub fn catalog_in_scope(catalog: &Catalog, scope: &Scope) -> Catalog {
     }
 }
 
-use crate::server::wire::{AlertDetail, AlertView, Catalog, GroupView, Me, Problem, RuleView};
+/// A group with those of its members that the reader sees.
+fn group_in_scope(group: &GroupView, scope: &Scope) -> Option<GroupView> {
+    let members: Vec<String> = group.members.iter().filter(|code| scope.sees_area(Some(code))).cloned().collect();
+    (!members.is_empty()).then(|| GroupView { members, ..group.clone() })
+}
+
+#[utoipa::path(
+    get, path = "/api/v1/areas", tag = "read",
+    responses(
+        (status = 200, description = "A FeatureCollection of the areas in scope in force now; `ETag`", body = serde_json::Value, content_type = "application/geo+json"),
+        (status = 304, description = "As `If-None-Match` says")
+    )
+)]
 pub async fn areas(State(app): State<Arc<App>>, caller: Caller, headers: HeaderMap) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
     let text = areas_in_scope(&app.parts.province.areas(), &caller.scope);

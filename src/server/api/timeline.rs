@@ -10,19 +10,29 @@
 use super::App;
 use super::caller::Caller;
 use super::problem::Refusal;
-use crate::server::wire::Timeline;
+use crate::server::wire::{Problem, Timeline};
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use serde::Deserialize;
 use std::sync::Arc;
+use utoipa::IntoParams;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Asked {
     from: Option<i64>,
     to: Option<i64>,
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/timeline", tag = "read",
+    params(Asked),
+    responses(
+        (status = 200, description = "How far the past reaches, with alerts in scope and gaps", body = Timeline),
+        (status = 400, description = "A parameter that is not of its kind", body = Problem)
+    )
+)]
 pub async fn timeline(
     State(app): State<Arc<App>>,
     caller: Caller,

@@ -11,4 +11,5 @@ pub mod province;
 mod replay;
 mod rest;
 mod rows;
+mod stream;
 mod wire_ts;

@@ -1,6 +1,7 @@
 //! A small province with everything the server asks for, and requests to it without a network.
 
 use crate::definitions::Definitions;
+use crate::notify::Outbox;
 use crate::server::audit::Audit;
 use crate::server::auth::tokens::{NewToken, create};
 use crate::server::auth::{Access, WallClock};
@@ -222,6 +223,7 @@ pub struct World {
     pub store: Arc<Store>,
     pub cases: Arc<CaseShelf>,
     pub pipelines: Arc<PipelineShelf>,
+    pub outbox: Arc<Outbox>,
     pub settings: ServerSettings,
     pub actions: mpsc::Receiver<ActionRequest>,
     actions_in: ActionSink,
@@ -262,8 +264,10 @@ impl World {
         };
         let (actions_in, actions) = mpsc::channel(8);
         let setup = Arc::new(Definitions::default().compile(None).unwrap());
+        let folder = tempfile::tempdir().unwrap();
         World {
-            folder: tempfile::tempdir().unwrap(),
+            outbox: Arc::new(Outbox::new(folder.path(), 0)),
+            folder,
             now: Arc::new(AtomicI64::new(1_700_000_000_000)),
             tree,
             store: Arc::default(),
@@ -303,6 +307,7 @@ impl World {
             cases: self.cases.clone(),
             sources: self.store.clone(),
             pipelines: self.pipelines.clone(),
+            outbox: self.outbox.clone(),
             actions: self.actions_in.clone(),
             door: self.store.clone(),
             refusals: self.store.clone(),

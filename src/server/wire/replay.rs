@@ -9,9 +9,10 @@
 use super::{Severity, Text};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
+use utoipa::ToSchema;
 
 /// Client → server on `GET /api/v1/replay`, after the hello. The first is `open`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ReplayCommand {
     /// The picture at a moment; speed 0: it stands.
@@ -38,7 +39,7 @@ pub enum ReplayCommand {
 }
 
 /// Where a replay is: after each command and at least once a second.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct ReplayState {
     /// The moment that is shown.
     #[ts(type = "number")]
@@ -57,7 +58,7 @@ pub struct ReplayState {
 }
 
 /// `GET /api/v1/timeline`: what the bar of the past shows, of the reader's scope.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct Timeline {
     #[ts(type = "number")]
     pub oldest: i64,
@@ -72,7 +73,7 @@ pub struct Timeline {
     pub checkpoints: Vec<i64>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct TimelineAlert {
     pub id: String,
     pub severity: Severity,
@@ -83,7 +84,7 @@ pub struct TimelineAlert {
     pub resolved: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct TimelineGap {
     #[ts(type = "number")]
     pub from: i64,

@@ -32,7 +32,7 @@ pub struct Catalog {
     pub demo: Vec<DemoStep>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct AreaName {
     pub code: String,
     pub name: String,
@@ -40,7 +40,7 @@ pub struct AreaName {
 }
 
 /// Areas under one code and name. Of its members those in the reader's scope.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema, TS)]
 pub struct GroupView {
     pub code: String,
     pub name: Text,

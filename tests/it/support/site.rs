@@ -265,6 +265,7 @@ impl Site {
             checkpoints: CheckpointThread::start(checkpoints).map_err(dead)?,
             views,
             hub: hub.unwrap(),
+            outbox: Arc::new(ioc::notify::Outbox::new(&data, 0)),
             runtime: self.runtime.handle().clone(),
             alerts: Arc::new(AlertShelf::default()),
             cases: Arc::new(ioc::server::cases::CaseShelf::new(setup.clone())),
