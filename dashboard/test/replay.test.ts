@@ -121,6 +121,11 @@ describe('the line of a replay', () => {
     world.socket.say({ type: 'replay', ...state({ at: T0 + 1 }) });
     expect(world.view.at).toBe(T0 + 10);
     world.pass(SCRUB);
+    // nor is it believed before the picture of the newer one is there
+    world.socket.say({ type: 'replay', ...state({ at: T0 + 1 }) });
+    expect(world.view).toMatchObject({ phase: 'building', at: T0 + 10 });
+    world.show({ at: T0 + 10 });
+    expect(world.view.phase).toBe('shown');
     expect(world.socket.sent.filter((c) => c.type === 'seek').map((c) => c.at)).toEqual([T0 + 1, T0 + 10]);
   });
 

@@ -93,6 +93,8 @@ export class Replay {
   private wanted: number | null = null;
   private greeted = false;
   private pictured = false;
+  /** A moment was asked for and its picture has not come: what the server says of another one is old. */
+  private awaiting = false;
   view: ReplayView = NO_REPLAY;
 
   constructor(private readonly parts: ReplayParts, private readonly listener: ReplayListener) {}
@@ -142,6 +144,7 @@ export class Replay {
   private sendSeek(): void {
     if (this.wanted === null) return;
     this.scrubbedAt = this.parts.now();
+    this.awaiting = true;
     this.send({ type: 'seek', at: this.wanted });
     this.wanted = null;
   }
@@ -182,6 +185,7 @@ export class Replay {
       case 'snapshot':
         this.tries = 0;
         this.pictured = true;
+        this.awaiting = false;
         return this.listener.snapshot(message);
       case 'update':
         // before the first picture there is nothing that an update could belong to
@@ -189,7 +193,7 @@ export class Replay {
         return;
       case 'replay':
         // while a moment is being chosen, the server still speaks of an older one
-        if (this.wanted !== null) return;
+        if (this.wanted !== null || (this.awaiting && message.building >= 1)) return;
         return this.set(heard(this.view, message, this.parts.now()));
       case 'bye':
         return this.lost();
@@ -214,7 +218,7 @@ export class Replay {
     for (const timer of [this.timer, this.silence, this.scrub]) if (timer !== null) this.parts.cancel(timer);
     this.timer = this.silence = this.scrub = null;
     this.wanted = null;
-    this.greeted = this.pictured = false;
+    this.greeted = this.pictured = this.awaiting = false;
     const socket = this.socket;
     this.socket = null;
     if (!socket) return;
