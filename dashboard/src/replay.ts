@@ -11,7 +11,7 @@ import { batch, effect, signal } from '@preact/signals';
 import { clearMarks, form, undoable } from './acts';
 import * as api from './api';
 import { applySnapshot, applyUpdates } from './live/board';
-import { BEFORE_ALERT, NO_REPLAY, Replay, SPEEDS, momentOf, nextSpeed, type ReplayView } from './live/replay';
+import { BEFORE_ALERT, NO_REPLAY, Replay, SPEEDS, momentOf, nextSpeed, replayEpoch, type ReplayView } from './live/replay';
 import { parseRoute } from './route';
 import { addressMoment, board, greetings, hasPicture, link, mode, moveClock, now, selection, setReplayClock, showLive } from './store';
 import type { Timeline } from './wire';
@@ -43,7 +43,7 @@ const replay = new Replay(
     snapshot: (snapshot) => {
       if (mode.peek() !== 'replay') return;
       pictures += 1;
-      board.value = applySnapshot(`replay-${pictures}`, snapshot);
+      board.value = applySnapshot(replayEpoch(pictures), snapshot);
     },
     update: (update) => {
       if (mode.peek() === 'replay') board.value = applyUpdates(board.peek(), [update]);

@@ -25,6 +25,10 @@ export const SCRUB = 120;
 /** "Xem lại" begins so long before the alert. */
 export const BEFORE_ALERT = 10 * 60_000;
 
+/** A picture of the past has an epoch of its own, unlike any of the server's. */
+export const replayEpoch = (picture: number): string => `replay-${picture}`;
+export const isReplayed = (epoch: string): boolean => epoch.startsWith('replay-');
+
 export type ReplayPhase = 'off' | 'opening' | 'building' | 'shown' | 'failed';
 
 /** Where a replay is. `heardAt` is on the clock of the parts. */

@@ -2,7 +2,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { shortAreaName } from '../format';
 import { SEVERITIES, holdOrder, isFiltering, NO_FILTER } from '../live/queue';
-import { alerts, areaNames, catalog, counts, filter, hasPicture, hidden, lang, mayAct, myName, places, queue, sectorCounts, shownOrder, t, unacknowledged } from '../store';
+import { isReplayed } from '../live/replay';
+import { alerts, areaNames, board, catalog, counts, filter, hasPicture, hidden, lang, mayAct, myName, places, queue, sectorCounts, shownOrder, t, unacknowledged } from '../store';
 import { Shape } from '../ui/shape';
 import type { AlertView, Severity } from '../wire';
 import { AlertRow } from './AlertRow';
@@ -94,9 +95,16 @@ function Rows() {
     filtered.current = filter.value;
     shown.current = [];
   }
+  // So is another moment of the past, and the way into it and back: what stood under the hand is not there.
+  const picture = board.value.epoch;
+  const pictured = useRef(picture);
+  const moved = pictured.current !== picture && (isReplayed(pictured.current) || isReplayed(picture));
+  pictured.current = picture;
+  if (moved) shown.current = [];
   const { order, fresh } = holdOrder(shown.current, wanted, pointer || scrolled, (id) => alerts.value.has(id));
   shown.current = order;
   useLayoutEffect(() => { shownOrder.value = order; });
+  useLayoutEffect(() => { if (moved && list.current) list.current.scrollTop = 0; });
   const flush = (): void => {
     shown.current = [];
     setFlushed((n) => n + 1);
