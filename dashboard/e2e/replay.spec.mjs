@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { api, axe, id, inState, patience, settled, story } from './harness.mjs';
 
-/** The handling that an act leaves. */
-const HANDLED = { acknowledged: 'acknowledged', unacknowledged: 'new', assigned: 'assigned', closed: 'closed' };
+/** The handling that an act leaves; reopening gives it back to who has it. */
+const HANDLED = { acknowledged: 'acknowledged', unacknowledged: 'new', assigned: 'assigned', closed: 'closed', reopened: undefined };
 
 await story('replay', async ({ open, begin, shot }) => {
   begin('an alert stands, and the time bar knows it');
@@ -55,7 +55,9 @@ await story('replay', async ({ open, begin, shot }) => {
   const acts = known.history.filter((entry) => entry.what in HANDLED);
   let at = bar.alerts.find((mark) => mark.id === alert).at + 60_000;
   while (acts.some((entry) => Math.abs(entry.at - at) < 3_000)) at += 1_000;
-  const handling = acts.filter((entry) => entry.at < at).reduce((_, entry) => HANDLED[entry.what], 'new');
+  const done = acts.filter((entry) => entry.at < at).map((entry) => entry.what);
+  const owned = done.includes('assigned') ? 'assigned' : 'acknowledged';
+  const handling = done.length === 0 ? 'new' : (HANDLED[done.at(-1)] ?? owned);
   await page.evaluate((to) => { location.hash = location.hash.replace(/at=[^&]*/, `at=${new Date(to).toISOString()}`); }, at);
   const then = page.locator(`${id('alert-row')}[data-alert-id="${alert}"]`);
   await then.waitFor();
