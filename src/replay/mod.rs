@@ -48,7 +48,7 @@ pub enum ReplayError {
     Definitions(#[from] Mistakes),
     #[error(transparent)]
     Driver(#[from] DriverError),
-    #[error("nothing of {} is asked for: the oldest moment that can be seen again is {}", local(*.asked), local(*.oldest))]
+    #[error("{} cannot be seen again: the oldest moment that can is {}", local(*.asked), local(*.oldest))]
     TooEarly { asked: Timestamp, oldest: Timestamp },
     #[error("there is no past yet: checkpoint, journal and log do not meet at any moment; wait a minute after the first start")]
     Nothing,
