@@ -21,7 +21,10 @@ const ROWS_KEPT: Span = Span::days(30);
 /// Once an hour: whole days of the log and of the embedded store that are kept long enough are unlinked; a day of the log only when a
 /// checkpoint stands past it.
 pub struct House {
-    pub logs: Vec<Log>,
+    /// Logs of events: a start may need them.
+    pub read: Vec<Log>,
+    /// The log that other programs read, if there is one: a start needs nothing of it.
+    pub told: Option<Log>,
     pub log_days: u32,
     pub checkpoints: Checkpoints,
     pub store: Option<Arc<Store>>,
@@ -66,10 +69,13 @@ impl House {
             Ok(Err(error)) => return tracing::warn!(%error, "old days of the log were not removed"),
             Err(_) => return,
         };
-        for log in &self.logs {
-            let needed = vec![0; log.end_offsets().len()];
-            let needed = newest.as_ref().map_or(needed.clone(), |newest| newest.needed(log.topic(), needed));
-            let retention = Retention { age: Span::days(i64::from(self.log_days)), needed: Some(needed), ..Retention::default() };
+        let needed = |log: &Log| {
+            let none_read = vec![0; log.end_offsets().len()];
+            newest.as_ref().map_or(none_read.clone(), |newest| newest.needed(log.topic(), none_read))
+        };
+        let read = self.read.iter().map(|log| (log, Some(needed(log))));
+        for (log, needed) in read.chain(self.told.iter().map(|log| (log, None))) {
+            let retention = Retention { age: Span::days(i64::from(self.log_days)), needed, ..Retention::default() };
             match log.retain(retention, wall_clock()).await {
                 Ok(days) => days.iter().for_each(|d| tracing::info!(file = %d.file.display(), "a day of the log was removed")),
                 Err(error) => tracing::warn!(%error, "old days of the log were not removed"),
@@ -87,5 +93,35 @@ impl ReadUpTo {
             }
         }
         needed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::ingest::log::NewRecord;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_no_checkpoint_stands_past_stays_and_what_was_told_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = |topic: &str| {
+            let log = Log::open(folder.path(), topic, 1).unwrap();
+            for days in [100, 1] {
+                let broker_time = Some(wall_clock() - Span::days(days));
+                log.append_blocking(vec![NewRecord { value: "{}".into(), broker_time, ..NewRecord::default() }]).unwrap();
+            }
+            log
+        };
+        let (read, told) = tokio::task::block_in_place(|| (log("ioc.events"), log("ioc.alerts")));
+        let checkpoints = Checkpoints::open(Disk::Real, &folder.path().join("checkpoints")).unwrap();
+        let house =
+            House { read: vec![read.clone()], told: Some(told.clone()), log_days: 7, checkpoints: checkpoints.clone(), store: None };
+        house.retain_logs().await;
+        assert_eq!((read.start_offsets(), told.start_offsets()), (vec![0], vec![1]));
+        let past = serde_json::json!({"lane": {"partitions": [{"next_offset": 1}]}, "partitions": [{"topic": "ioc.events", "number": 0}]});
+        checkpoints.write(1, 1, &past).unwrap();
+        house.retain_logs().await;
+        assert_eq!(read.start_offsets(), [1]);
     }
 }

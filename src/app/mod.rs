@@ -144,7 +144,8 @@ impl App {
         let draining = CancellationToken::new();
         let drained = tokio::spawn(drain(store.clone(), spool.clone(), draining.clone()));
         let house = House {
-            logs: logs.iter().map(|(log, _)| log.clone()).chain(telling.log.clone()).collect(),
+            read: logs.iter().map(|(log, _)| log.clone()).collect(),
+            told: telling.log.clone(),
             log_days: settings.log_days,
             checkpoints: Checkpoints::open(Disk::Real, &settings.data.join("checkpoints"))?,
             store: live_store(&settings, &store),
@@ -408,6 +409,7 @@ impl Engine {
         let configuration = (start.definitions != version).then(|| self.definitions.to_configuration());
         if configuration.is_some() && !start.definitions.is_empty() {
             next = recover::retire(&mut start, next, &self.setup, &mut self.journal, (&self.spool, &mut kept), &mut notes)?;
+            self.outbox.skip_to(self.journal.last_told());
         }
         start.lane.setup = self.setup.clone();
         self.show(&start, &early);

@@ -77,6 +77,14 @@ impl Outbox {
         self.newest.send_if_modified(|held| std::mem::replace(held, newest) != newest);
     }
 
+    /// Changes up to `newest` were journaled without being put here: they are read from the journal.
+    pub fn skip_to(&self, newest: u64) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        *ring = Ring { since: newest, told: VecDeque::new() };
+        drop(ring);
+        self.newest.send_if_modified(|held| std::mem::replace(held, newest) != newest);
+    }
+
     /// Nobody is told any more: open streams end.
     pub fn close(&self) {
         self.closed.cancel();

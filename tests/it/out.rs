@@ -134,3 +134,25 @@ async fn no_topic_is_made_unless_asked_for_and_none_that_is_read_is_written() {
     let refused = App::start(settings, Options::default()).await.err().unwrap().to_string();
     assert!(refused.contains("is read as events"), "{refused}");
 }
+
+/// D2: what a change of definitions brings about at a start is told too: it is journaled before anybody writes to the channels.
+#[tokio::test(flavor = "multi_thread")]
+async fn d2_what_ends_with_its_definitions_is_told() {
+    // its window is open for the whole day, and fires incomplete when its definition goes
+    let day = PIPELINE.replace("every: 1s", "every: 1d");
+    let mut whole = Whole::new(&[("pipelines/p.yaml", &day)]);
+    let (url, taken) = receiver().await;
+    start(&mut whole, &url).await;
+    whole.send(&[event("a", 1, wall_clock())]).await;
+    whole.get_until("/api/v1/sources", |now| now["sources"].as_array().is_some_and(|all| all.iter().any(|s| s["accepted"] == 1))).await;
+    whole.stop().await;
+    whole.write("pipelines/p.yaml", &day.replace("{n: count()}", "{n: count(), k: count()}"));
+    start(&mut whole, &url).await;
+    let hook = until("the webhook", || {
+        let taken = taken.lock().unwrap();
+        taken.iter().any(|e| e["data"]["condition"] == "resolved").then(|| taken.clone())
+    });
+    let told: Vec<_> = hook.await.iter().map(|e| (e["data"]["version"].as_u64(), e["data"]["condition"].clone())).collect();
+    whole.stop().await;
+    assert_eq!(told, [(Some(1), json!("firing")), (Some(2), json!("resolved"))]);
+}
