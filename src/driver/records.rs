@@ -122,18 +122,25 @@ impl Then<'_> {
         Ok(book.get(id).map(|alert| views.detail(alert)))
     }
 
+    /// The definitions in force from tick `since` on, read and compiled once; `None`: they cannot be compiled any more.
+    fn in_force(&mut self, since: u64) -> Result<Option<Arc<Setup>>, DriverError> {
+        if let Some(known) = self.known.get(&since) {
+            return Ok(known.clone());
+        }
+        let compiled = self.journal.configuration_at(since)?.and_then(|(_, configuration)| {
+            let then = Definitions::from_configuration(&configuration).compile(Some(MAX_BEHIND));
+            then.map_err(|error| tracing::warn!(since, %error, "definitions of the time cannot be compiled any more")).ok().map(Arc::new)
+        });
+        self.known.insert(since, compiled.clone());
+        Ok(compiled)
+    }
+
     /// The definitions under which a change came about, and the change with its rule's place in them.
     fn placed(&mut self, mut change: AlertChange) -> Result<(Arc<Setup>, AlertChange), DriverError> {
-        if let Some((since, configuration)) = self.journal.configuration_at(change.tick)? {
-            let compiled = || {
-                let then = Definitions::from_configuration(&configuration).compile(Some(MAX_BEHIND));
-                then.map(Arc::new)
-                    .map_err(|error| tracing::warn!(since, %error, "definitions of the time cannot be compiled any more"))
-                    .ok()
-            };
-            if let Some(then) = self.known.entry(since).or_insert_with(compiled) {
-                return Ok((then.clone(), change));
-            }
+        if let Some(since) = self.journal.configured_since(change.tick)?
+            && let Some(then) = self.in_force(since)?
+        {
+            return Ok((then, change));
         }
         let heads = self.today.pipelines.iter().enumerate().flat_map(|(p, pipeline)| pipeline.versions().map(move |(r, v)| (p, r, v)));
         let same = heads.into_iter().find(|(.., version)| *version == &*change.rule_version);
