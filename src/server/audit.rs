@@ -11,7 +11,6 @@
 //!
 //! Called by: api and ws (note), app (opens), cli (`ioc audit`).
 
-use super::wire::Role;
 use crate::disk::database::{self, DatabaseError, InFile};
 use crate::time::{Span, Timestamp};
 use rusqlite::{Connection, params};
@@ -203,18 +202,6 @@ fn insert(connection: &Connection, entries: &[Entry], forget: Option<Timestamp>)
 
 fn path_in(folder: &Path) -> PathBuf {
     folder.join("audit.sqlite")
-}
-
-/// The word of a role.
-pub fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer",
-        Role::Operator => "operator",
-        Role::Local => "local",
-        Role::Analyst => "analyst",
-        Role::Admin => "admin",
-        Role::Source => "source",
-    }
 }
 
 /// Which entries; `None`: any.

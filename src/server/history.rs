@@ -14,7 +14,7 @@
 //! Called by: driver (gate keeps, recovery catches up), api/history.rs (asks), app (opens).
 
 use super::scope::Scope;
-use super::wire::{AlertDetail, AlertView, AlertsPage, Condition, Handling, Severity, Verdict};
+use super::wire::{AlertDetail, AlertView, AlertsPage, Condition, Severity, Verdict};
 use crate::disk::database::{self, DatabaseError, InFile};
 use crate::time::Timestamp;
 use rusqlite::types::Value;
@@ -138,11 +138,11 @@ impl KeptAlerts {
                     alert.rule,
                     alert.sector,
                     alert.area.as_ref().map(|area| &area.code),
-                    severity_name(alert.severity),
-                    condition_name(alert.condition),
-                    handling_name(alert.handling),
+                    alert.severity.name(),
+                    alert.condition.name(),
+                    alert.handling.name(),
                     fold(owner(alert)),
-                    alert.closed.as_ref().map(|closed| verdict_name(closed.verdict)),
+                    alert.closed.as_ref().map(|closed| closed.verdict.name()),
                     words(detail),
                 ])?;
                 insert_story.execute([&alert.id, &json])?;
@@ -277,9 +277,9 @@ fn statement(query: &HistoryQuery) -> (String, Vec<Value>) {
     let texts = [
         ("rule = ?", query.rule.clone()),
         ("sector = ?", query.sector.clone()),
-        ("severity = ?", query.severity.map(|s| severity_name(s).to_owned())),
-        ("condition = ?", query.condition.map(|c| condition_name(c).to_owned())),
-        ("verdict = ?", query.verdict.map(|v| verdict_name(v).to_owned())),
+        ("severity = ?", query.severity.map(|s| s.name().to_owned())),
+        ("condition = ?", query.condition.map(|c| c.name().to_owned())),
+        ("verdict = ?", query.verdict.map(|v| v.name().to_owned())),
         ("instr(owner, ?) > 0", query.owner.as_deref().map(|name| fold(name.trim()))),
     ];
     for (clause, text) in texts {
@@ -334,43 +334,6 @@ pub fn fold(text: &str) -> String {
     let base = |c: char| BASES.iter().find(|(_, all)| all.contains(c)).map_or(c, |(base, _)| *base);
     let marks = '\u{300}'..='\u{36f}';
     text.chars().flat_map(char::to_lowercase).filter(|c| !marks.contains(c)).map(|c| if c.is_ascii() { c } else { base(c) }).collect()
-}
-
-fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::Major => "major",
-        Severity::Minor => "minor",
-        Severity::Notice => "notice",
-    }
-}
-
-fn condition_name(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Inactive => "inactive",
-        Condition::Pending => "pending",
-        Condition::Firing => "firing",
-        Condition::NoData => "no_data",
-        Condition::Resolved => "resolved",
-    }
-}
-
-fn handling_name(handling: Handling) -> &'static str {
-    match handling {
-        Handling::New => "new",
-        Handling::Acknowledged => "acknowledged",
-        Handling::Assigned => "assigned",
-        Handling::Closed => "closed",
-    }
-}
-
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::True => "true",
-        Verdict::False => "false",
-        Verdict::Duplicate => "duplicate",
-        Verdict::Test => "test",
-    }
 }
 
 #[cfg(test)]

@@ -15,14 +15,14 @@ use super::api::problem::Refusal;
 use super::hub::encode;
 use super::parts::{ReplayLine, ReplayRefused};
 use super::wire::{ByeReason, PROTOCOL, Problem, ReplayCommand, ServerMessage};
-use super::ws::{End, LEAVING, Line, MESSAGE_LIMIT, SENDING, SILENT, Upgrade};
+use super::ws::{End, LEAVING, Line, SENDING, Upgrade, Watch, admitted};
 use axum::extract::State;
 use axum::extract::ws::{Message, Utf8Bytes};
 use axum::response::Response;
 use futures_util::{SinkExt, StreamExt};
 use std::sync::Arc;
 use std::sync::mpsc::TrySendError;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::timeout;
 
 #[utoipa::path(
     get, path = "/api/v1/replay", tag = "live",
@@ -33,14 +33,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 )]
 pub async fn replay(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
-    let upgrade = upgrade.map_err(|error| Refusal::Malformed(format!("a websocket is expected here: {error}")))?;
-    let full = || Refusal::Busy { seconds: 10, detail: format!("{} clients are connected", app.parts.settings.clients) };
-    let place = app.client_room.clone().try_acquire_owned().map_err(|_| full())?;
+    let (upgrade, place) = admitted(&app, upgrade)?;
     let line = app.parts.replays.open(caller.scope.clone()).map_err(|refused| match refused {
         ReplayRefused::Full(_) => Refusal::Busy { seconds: 60, detail: refused.to_string() },
         ReplayRefused::Failed(detail) => Refusal::Unavailable(detail),
     })?;
-    let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let (sink, stream) = socket.split();
         Desk { line: Line { sink, stream }, replay: line }.run(&app, &caller).await;
@@ -63,10 +60,8 @@ impl Desk {
     }
 
     async fn speak(&mut self, app: &App, caller: &Caller) -> Result<(), End> {
-        let within = app.parts.settings.hello_within;
-        let late = |_| Err(End::Bye(ByeReason::Protocol, format!("no hello within {within:?}")));
         // a replay is never taken up again: its client opens it anew where it was
-        let _ = timeout(within, self.line.hello()).await.unwrap_or_else(late)?;
+        let _ = self.line.hello(app).await?;
         let server = app.parts.settings.server.clone();
         let epoch = "replay".to_owned();
         let hello = ServerMessage::Hello { protocol: PROTOCOL, server, epoch, resumed: false, me: caller.guest.me.clone() };
@@ -77,10 +72,7 @@ impl Desk {
     }
 
     async fn follow(&mut self, app: &App, caller: &Caller) -> Result<(), End> {
-        let every = app.parts.settings.look_again;
-        let mut look = interval_at(Instant::now() + every, every);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
+        let mut watch = Watch::new(app);
         loop {
             tokio::select! {
                 () = app.stopping.cancelled() => {
@@ -91,7 +83,7 @@ impl Desk {
                     None => return Err(End::Bye(ByeReason::Shutdown, "the replay has ended; open it again".to_owned())),
                 },
                 message = self.line.stream.next() => {
-                    heard = Instant::now();
+                    watch.heard();
                     match message {
                         Some(Ok(Message::Text(text))) => self.command(&text)?,
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
@@ -100,13 +92,8 @@ impl Desk {
                         Some(Err(error)) => return Err(protocol(error.to_string())),
                     }
                 }
-                _ = look.tick() => {
-                    if app.parts.access.admit(&caller.pass).is_none_or(|guest| guest.me != caller.guest.me) {
-                        return Err(End::Bye(ByeReason::Denied, "the token is no longer valid, or its rights have changed".to_owned()));
-                    }
-                    if heard.elapsed() > SILENT {
-                        return Err(End::Gone);
-                    }
+                () = watch.tick() => {
+                    watch.holds(app, caller)?;
                     self.send(Message::Ping(bytes::Bytes::new())).await?;
                 }
             }

@@ -154,7 +154,7 @@ impl Views {
         let history = alert.history.iter().map(|step| match &step.what {
             Happened::Condition { to, reason: why, values: v } => HistoryEntry {
                 at: step.at.millis(),
-                what: wire_name(*to).to_owned(),
+                what: condition(*to).name().to_owned(),
                 by: None,
                 note: None,
                 reason: why.map(|r| reason(r).to_owned()),
@@ -256,16 +256,6 @@ fn condition(condition: Condition) -> wire::Condition {
         Condition::Firing => wire::Condition::Firing,
         Condition::NoData => wire::Condition::NoData,
         Condition::Resolved => wire::Condition::Resolved,
-    }
-}
-
-fn wire_name(condition: Condition) -> &'static str {
-    match condition {
-        Condition::Inactive => "inactive",
-        Condition::Pending => "pending",
-        Condition::Firing => "firing",
-        Condition::NoData => "no_data",
-        Condition::Resolved => "resolved",
     }
 }
 

@@ -11,6 +11,7 @@
 //! Called by: board, hub, ws, api. The prose is docs/protocol.md.
 
 mod handling;
+mod names;
 mod pipelines;
 mod replay;
 mod rest;

@@ -24,7 +24,8 @@ use futures_util::{SinkExt, StreamExt};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 /// The largest message a client may send.
 pub const MESSAGE_LIMIT: usize = 4096;
@@ -35,7 +36,7 @@ pub(super) const SENDING: Duration = Duration::from_secs(30);
 /// So long the goodbye may take.
 pub(super) const LEAVING: Duration = Duration::from_secs(4);
 /// A client that answers no ping for so long is gone.
-pub(super) const SILENT: Duration = Duration::from_secs(60);
+const SILENT: Duration = Duration::from_secs(60);
 
 pub(super) type Upgrade = Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>;
 
@@ -48,17 +49,54 @@ pub(super) type Upgrade = Result<WebSocketUpgrade, axum::extract::ws::rejection:
 )]
 pub async fn live(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade) -> Result<Response, Refusal> {
     let caller = caller.reader()?;
-    let upgrade = upgrade.map_err(|error| Refusal::Malformed(format!("a websocket is expected here: {error}")))?;
-    let full = || Refusal::Busy { seconds: 10, detail: format!("{} clients are connected", app.parts.settings.clients) };
-    let place = app.client_room.clone().try_acquire_owned().map_err(|_| full())?;
-    let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT);
-    // the library's own 128 kB for each client are meant for clients that talk
-    let upgrade = upgrade.read_buffer_size(READ_BUFFER).write_buffer_size(0);
+    let (upgrade, place) = admitted(&app, upgrade)?;
     Ok(upgrade.on_upgrade(move |socket| async move {
         let (sink, stream) = socket.split();
         Line { sink, stream }.run(&app, &caller).await;
         drop(place);
     }))
+}
+
+/// A socket with its limits, and its place among all of them.
+pub(super) fn admitted(app: &App, upgrade: Upgrade) -> Result<(WebSocketUpgrade, OwnedSemaphorePermit), Refusal> {
+    let upgrade = upgrade.map_err(|error| Refusal::Malformed(format!("a websocket is expected here: {error}")))?;
+    let full = || Refusal::Busy { seconds: 10, detail: format!("{} clients are connected", app.parts.settings.clients) };
+    let place = app.client_room.clone().try_acquire_owned().map_err(|_| full())?;
+    let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT);
+    // the library's own 128 kB for each client are meant for clients that talk
+    Ok((upgrade.read_buffer_size(READ_BUFFER).write_buffer_size(0), place))
+}
+
+/// Asks whether a socket may stay open, again and again.
+pub(super) struct Watch {
+    look: Interval,
+    heard: Instant,
+}
+
+impl Watch {
+    pub fn new(app: &App) -> Watch {
+        let every = app.parts.settings.look_again;
+        let mut look = interval_at(Instant::now() + every, every);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Watch { look, heard: Instant::now() }
+    }
+
+    /// The client has said something.
+    pub fn heard(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    pub async fn tick(&mut self) {
+        self.look.tick().await;
+    }
+
+    /// The pass still holds, and the client has been heard of late.
+    pub fn holds(&self, app: &App, caller: &Caller) -> Result<(), End> {
+        if app.parts.access.admit(&caller.pass).is_none_or(|guest| guest.me != caller.guest.me) {
+            return Err(End::Bye(ByeReason::Denied, "the token is no longer valid, or its rights have changed".to_owned()));
+        }
+        if self.heard.elapsed() > SILENT { Err(End::Gone) } else { Ok(()) }
+    }
 }
 
 /// Why the socket ends: a goodbye to be said, or nobody there to hear one.
@@ -82,9 +120,7 @@ impl Line {
     }
 
     async fn speak(&mut self, app: &App, caller: &Caller) -> Result<(), End> {
-        let within = app.parts.settings.hello_within;
-        let late = |_| Err(End::Bye(ByeReason::Protocol, format!("no hello within {within:?}")));
-        let resume = timeout(within, self.hello()).await.unwrap_or_else(late)?;
+        let resume = self.hello(app).await?;
         let stopping = |_| End::Bye(ByeReason::Shutdown, String::new());
         let joined = app.parts.hub.join(caller.scope.clone(), resume).await.map_err(stopping)?;
         let Joined { epoch, first, mut frames } = joined;
@@ -100,7 +136,14 @@ impl Line {
         self.follow(app, caller, &mut frames).await
     }
 
-    pub async fn hello(&mut self) -> Result<Option<Resume>, End> {
+    /// The first frame, which must come in time.
+    pub async fn hello(&mut self, app: &App) -> Result<Option<Resume>, End> {
+        let within = app.parts.settings.hello_within;
+        let late = |_| Err(End::Bye(ByeReason::Protocol, format!("no hello within {within:?}")));
+        timeout(within, self.first()).await.unwrap_or_else(late)
+    }
+
+    async fn first(&mut self) -> Result<Option<Resume>, End> {
         loop {
             let text = match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => text,
@@ -122,10 +165,7 @@ impl Line {
 
     /// Frames out, pongs in, until somebody ends it.
     async fn follow(&mut self, app: &App, caller: &Caller, frames: &mut Frames) -> Result<(), End> {
-        let every = app.parts.settings.look_again;
-        let mut look = interval_at(Instant::now() + every, every);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
+        let mut watch = Watch::new(app);
         loop {
             tokio::select! {
                 frame = frames.next() => match frame {
@@ -133,16 +173,11 @@ impl Line {
                     Err(reason) => return Err(dismissed(reason)),
                 },
                 message = self.stream.next() => match hear(message)? {
-                    ControlFlow::Continue(()) => heard = Instant::now(),
+                    ControlFlow::Continue(()) => watch.heard(),
                     ControlFlow::Break(()) => return Ok(()),
                 },
-                _ = look.tick() => {
-                    if app.parts.access.admit(&caller.pass).is_none_or(|guest| guest.me != caller.guest.me) {
-                        return Err(End::Bye(ByeReason::Denied, "the token is no longer valid, or its rights have changed".to_owned()));
-                    }
-                    if heard.elapsed() > SILENT {
-                        return Err(End::Gone);
-                    }
+                () = watch.tick() => {
+                    watch.holds(app, caller)?;
                     self.send_message(frames, Message::Ping(bytes::Bytes::new())).await?;
                 }
             }

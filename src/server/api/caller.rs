@@ -12,7 +12,7 @@
 
 use super::App;
 use super::problem::Refusal;
-use crate::server::audit::{Who, role_name};
+use crate::server::audit::Who;
 use crate::server::auth::{Guest, Pass, SignInError, Via};
 use crate::server::scope::Scope;
 use axum::extract::{ConnectInfo, FromRequestParts, Path};
@@ -53,7 +53,7 @@ impl Caller {
 
 /// A guest as the audit names them.
 pub fn who(guest: &Guest, address: IpAddr) -> Who {
-    let role = if guest.via == Via::Open { "open" } else { role_name(guest.me.role) };
+    let role = if guest.via == Via::Open { "open" } else { guest.me.role.name() };
     Who { name: guest.me.name.clone(), role: role.to_owned(), address: Some(address) }
 }
 
