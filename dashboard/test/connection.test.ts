@@ -1,37 +1,19 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Connection, FIRST_DELAY, HEARTBEAT, LAST_DELAY, SYNCING, type Access, type LinkState, type SocketLike } from '../src/live/connection';
-import type { Me, ServerMessage, Snapshot, Update } from '../src/wire';
+import { Connection, FIRST_DELAY, HEARTBEAT, LAST_DELAY, SYNCING, type Access, type LinkState } from '../src/live/connection';
+import type { Me, Snapshot, Update } from '../src/wire';
 import { snapshot, update } from './make';
+import { SocketWorld } from './sockets';
 
 const ME: Me = { name: 'Hạnh', role: 'operator', areas: [], sectors: [], may_act: true };
 
-class FakeSocket implements SocketLike {
-  sent: unknown[] = [];
-  closed = false;
-  onopen: (() => void) | null = null;
-  onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: (() => void) | null = null;
-  onerror: (() => void) | null = null;
-  send(text: string): void { this.sent.push(JSON.parse(text)); }
-  close(): void { this.closed = true; }
-  say(message: ServerMessage | Record<string, unknown>): void { this.onmessage?.({ data: JSON.stringify(message) }); }
-}
-
-/** A world with its own clock: `pass` runs what falls due. */
-class World {
-  time = 0;
-  timers = new Map<number, { at: number; run: () => void }>();
-  sockets: FakeSocket[] = [];
+class World extends SocketWorld {
   chance = 1;
   may: Access = 'ok';
   states: LinkState[] = [];
   heard: unknown[] = [];
   connection = new Connection(
     {
-      open: () => { const s = new FakeSocket(); this.sockets.push(s); return s; },
-      now: () => this.time,
-      later: (run, ms) => { const id = this.timers.size + this.sockets.length * 1000 + Math.floor(this.time) * 7 + 1; let free = id; while (this.timers.has(free)) free += 1; this.timers.set(free, { at: this.time + ms, run }); return free; },
-      cancel: (id) => { this.timers.delete(id); },
+      ...this.parts,
       random: () => this.chance,
       access: () => Promise.resolve(this.may),
     },
@@ -42,19 +24,7 @@ class World {
       update: (u: Update) => this.heard.push(['update', u.seq]),
     },
   );
-  get socket(): FakeSocket { return this.sockets.at(-1) as FakeSocket; }
   get phase(): string { return this.connection.state.phase; }
-  pass(ms: number): void {
-    const end = this.time + ms;
-    for (;;) {
-      const due = [...this.timers].filter(([, t]) => t.at <= end).sort((a, b) => a[1].at - b[1].at)[0];
-      if (!due) break;
-      this.timers.delete(due[0]);
-      this.time = due[1].at;
-      due[1].run();
-    }
-    this.time = end;
-  }
   hello(epoch: string, resumed: boolean): void { this.socket.say({ type: 'hello', protocol: 1, server: 't', epoch, resumed, me: ME }); }
   connect(epoch = 'e1', seq = 5): void {
     this.connection.start();

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FASTEST, NO_REPLAY, Replay, SCRUB, TRIES, barSpan, heard, marksOf, momentAt, momentOf, nextSpeed, shareOf, speedWord, type ReplayView } from '../src/live/replay';
-import type { SocketLike } from '../src/live/connection';
-import type { ReplayState, ServerMessage, Timeline, TimelineAlert } from '../src/wire';
+import type { ReplayState, Timeline, TimelineAlert } from '../src/wire';
 import { T0, snapshot, update } from './make';
+import { SocketWorld } from './sockets';
 
 const HOUR = 3_600_000;
 const state = (over: Partial<ReplayState> = {}): ReplayState => ({ at: T0, oldest: T0 - HOUR, newest: T0 + HOUR, speed: 10, playing: true, building: 1, note: null, ...over });
@@ -31,47 +31,16 @@ describe('where a replay is', () => {
   });
 });
 
-class FakeSocket implements SocketLike {
-  sent: Record<string, unknown>[] = [];
-  closed = false;
-  onopen: (() => void) | null = null;
-  onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: (() => void) | null = null;
-  onerror: (() => void) | null = null;
-  send(text: string): void { this.sent.push(JSON.parse(text) as Record<string, unknown>); }
-  close(): void { this.closed = true; }
-  say(message: ServerMessage | Record<string, unknown>): void { this.onmessage?.({ data: JSON.stringify(message) }); }
-}
-
-class World {
-  time = 0;
-  sockets: FakeSocket[] = [];
-  timers = new Map<number, { at: number; run: () => void }>();
+class World extends SocketWorld {
   views: ReplayView[] = [];
   heard: unknown[] = [];
-  private next = 1;
   replay = new Replay(
     {
-      open: () => { const s = new FakeSocket(); this.sockets.push(s); return s; },
-      now: () => this.time,
-      later: (run, ms) => { this.timers.set(this.next, { at: this.time + ms, run }); return this.next++; },
-      cancel: (id) => { this.timers.delete(id); },
+      ...this.parts,
     },
     { view: (v) => this.views.push(v), snapshot: (s) => this.heard.push(['snapshot', s.seq]), update: (u) => this.heard.push(['update', u.seq]) },
   );
-  get socket(): FakeSocket { return this.sockets.at(-1) as FakeSocket; }
   get view(): ReplayView { return this.replay.view; }
-  pass(ms: number): void {
-    const end = this.time + ms;
-    for (;;) {
-      const due = [...this.timers].filter(([, t]) => t.at <= end).sort((a, b) => a[1].at - b[1].at)[0];
-      if (!due) break;
-      this.timers.delete(due[0]);
-      this.time = due[1].at;
-      due[1].run();
-    }
-    this.time = end;
-  }
   greet(): void {
     this.socket.onopen?.();
     this.socket.say({ type: 'hello', protocol: 1, server: 'ioc', epoch: 'replay', resumed: false, me: {} });
