@@ -124,7 +124,6 @@ impl Session {
             ReplayCommand::Seek { at } => (at, 0.0),
             _ => return self.say_failed("the first command is `open` with the moment to show"),
         };
-        let frames = self.frames.clone();
         let mut show = match Show::begin(&self) {
             Ok(show) => show,
             Err(error) => return self.say_failed(&error.to_string()),
@@ -138,7 +137,6 @@ impl Session {
             show.note = Some(failed(&error));
             let _ = show.tell_state();
         }
-        drop(frames);
     }
 
     fn follow(&self, show: &mut Show) -> Result<(), End> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::server::tests::fixtures::{alert, detail, id};
-use crate::server::wire::{Acknowledgement, AreaRef, Assignment, Closing, HistoryEntry, Text};
+use crate::server::wire::{Acknowledgement, AreaRef, Assignment, Closing, Handling, HistoryEntry, Text};
 use proptest::prelude::*;
 
 fn note(text: &str) -> HistoryEntry {

@@ -60,8 +60,7 @@ pub async fn live(State(app): State<Arc<App>>, caller: Caller, upgrade: Upgrade)
 /// A socket with its limits, and its place among all of them.
 pub(super) fn admitted(app: &App, upgrade: Upgrade) -> Result<(WebSocketUpgrade, OwnedSemaphorePermit), Refusal> {
     let upgrade = upgrade.map_err(|error| Refusal::Malformed(format!("a websocket is expected here: {error}")))?;
-    let full = || Refusal::Busy { seconds: 10, detail: format!("{} clients are connected", app.parts.settings.clients) };
-    let place = app.client_room.clone().try_acquire_owned().map_err(|_| full())?;
+    let place = app.place()?;
     let upgrade = upgrade.max_message_size(MESSAGE_LIMIT).max_frame_size(MESSAGE_LIMIT);
     // the library's own 128 kB for each client are meant for clients that talk
     Ok((upgrade.read_buffer_size(READ_BUFFER).write_buffer_size(0), place))

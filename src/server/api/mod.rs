@@ -41,7 +41,7 @@ use bytes::Bytes;
 use problem::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// What all handlers share.
@@ -60,6 +60,12 @@ impl App {
         let events_room = Arc::new(Semaphore::new(parts.settings.events_in_flight));
         let client_room = Arc::new(Semaphore::new(parts.settings.clients));
         Arc::new(App { parts, events_room, client_room, stopping: CancellationToken::new() })
+    }
+
+    /// A place among the open pages, held as long as one is.
+    pub fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let full = |_| Refusal::Busy { seconds: 10, detail: format!("{} clients are connected", self.parts.settings.clients) };
+        self.client_room.clone().try_acquire_owned().map_err(full)
     }
 
     pub fn tree(&self) -> Arc<dyn ScopeTree> {

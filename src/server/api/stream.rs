@@ -55,8 +55,7 @@ pub async fn stream(
             seen.ok_or_else(|| Refusal::Malformed("Last-Event-ID: the id of an event of this stream is expected".to_owned()))?
         }
     };
-    let full = || Refusal::Busy { seconds: 10, detail: format!("{} clients are connected", app.parts.settings.clients) };
-    let place = app.client_room.clone().try_acquire_owned().map_err(|_| full())?;
+    let place = app.place()?;
     let newest = app.parts.outbox.watch();
     let line = Line { app, scope: caller.scope, pass: caller.pass, at, newest, ready: VecDeque::new(), _place: place };
     let events = futures_util::stream::unfold(line, async |mut line| line.next().await.map(|event| (Ok(event), line)));
