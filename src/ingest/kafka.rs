@@ -18,6 +18,7 @@ mod book;
 mod context;
 mod door;
 mod error;
+mod parting;
 pub(super) mod past;
 mod settings;
 mod statistics;
@@ -34,6 +35,7 @@ use crate::ingest::{Fetched, Lost, PartitionName, PartitionStatus};
 use crate::time::Timestamp;
 use book::{Book, Mark, Step, Taken};
 use context::{Callbacks, Rebalance};
+use parting::Parting;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError as Rd, RDKafkaErrorCode as Code};
@@ -91,6 +93,8 @@ pub struct KafkaReader {
     first: usize,
     fatal: Option<KafkaError>,
     numbers: KafkaStatistics,
+    /// Last in drop order.
+    _parting: Parting,
 }
 
 impl KafkaReader {
@@ -128,11 +132,13 @@ impl KafkaReader {
             detail: error.to_string(),
         })?;
         consumer.subscribe(&names.iter().map(String::as_str).collect::<Vec<_>>()).map_err(failed)?;
+        let consumer = Arc::new(consumer);
         Ok(KafkaReader {
             watch,
             queues: Vec::new(),
             clocks: Vec::new(),
-            consumer: Arc::new(consumer),
+            _parting: Parting::of(&consumer),
+            consumer,
             bell,
             brokers: settings.brokers.clone(),
             topics: topics.to_vec(),

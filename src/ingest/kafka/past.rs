@@ -10,6 +10,7 @@
 
 use super::context::Callbacks;
 use super::error::KafkaError;
+use super::parting::Parting;
 use super::settings::{KafkaSettings, TopicSettings};
 use super::watch::Asker;
 use super::{Clock, fetched};
@@ -35,6 +36,8 @@ pub struct KafkaPast {
     asker: Asker,
     brokers: String,
     clocks: BTreeMap<String, Clock>,
+    /// Last in drop order.
+    _parting: Parting,
 }
 
 struct Part {
@@ -48,9 +51,11 @@ impl KafkaPast {
         settings.check()?;
         let failed = |error| KafkaError::from_rd(&settings.brokers, "open a connection", error);
         let consumer: BaseConsumer<Callbacks> = settings.past().create_with_context(Callbacks::new("past")).map_err(failed)?;
+        let consumer = Arc::new(consumer);
         Ok(KafkaPast {
             parts: BTreeMap::new(),
-            consumer: Arc::new(consumer),
+            _parting: Parting::of(&consumer),
+            consumer,
             asker: Asker::new(settings)?,
             brokers: settings.brokers.clone(),
             clocks: topics.iter().map(|topic| (topic.name.clone(), topic.clock)).collect(),

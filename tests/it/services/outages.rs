@@ -7,6 +7,7 @@ use ioc::app::App;
 use ioc::ingest::kafka::Clock;
 use ioc::server::wire::{self, AlertView};
 use ioc::time::Span;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -186,4 +187,30 @@ fn a_start_without_influxdb_is_quick_and_its_rows_arrive_later() {
         assert_all_arrived(&app, &feed.stop().await, LIMIT).await;
         app.stop().await.expect("it stops");
     });
+}
+
+/// SIGTERM ends the program well, even where the broker dies while its group is being left: librdkafka alone waits for ever then, always in
+/// a release build, now and then in this one.
+#[test]
+fn a_kafka_that_dies_while_the_program_stops_does_not_hold_it_up() {
+    let _servers = alone();
+    let site = site("dying");
+    let (mut program, mut said) = site.run_program();
+    let read = |said: &mut dyn Iterator<Item = std::io::Result<String>>, what: &str| {
+        let line = said.map(|line| line.expect("a line")).find(|line| line.contains(what));
+        assert!(line.is_some(), "it ended without saying {what:?}");
+    };
+    read(&mut said, "Kafka: assigned");
+    let asked = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().expect("kill runs");
+    assert!(asked.success());
+    let _killed = Killed::now("kafka");
+    let ended = run(async {
+        let ends = tokio::task::spawn_blocking(move || said.for_each(drop));
+        tokio::time::timeout(SOON, ends).await.is_ok()
+    });
+    if !ended {
+        program.kill().expect("it is killed");
+    }
+    let status = program.wait().expect("its status");
+    assert!(ended && status.success(), "ended in time: {ended}, {status}");
 }

@@ -12,8 +12,10 @@ use ioc::store::line::StoredRow;
 use ioc::time::Timestamp;
 use rdkafka::ClientConfig;
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -89,6 +91,28 @@ impl Site {
 
     pub async fn start(&self, exit_at_end: bool) -> App {
         App::start(self.settings.clone(), Options { exit_at_end, ..Options::default() }).await.expect("it starts")
+    }
+
+    /// `ioc run`, with the lines of its log.
+    pub fn run_program(&self) -> (Child, Lines<BufReader<ChildStderr>>) {
+        let (settings, text) = (&self.settings, |path: &Path| path.display().to_string());
+        let config = self.folder().join("ioc.toml");
+        let topic = format!("[topics.\"{}\"]\nclock = \"broker\"\n", self.topic);
+        std::fs::write(&config, topic).expect("a configuration");
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ioc"))
+            .args(["run", "--config", &text(&config)])
+            .envs([("IOC_LISTEN", "127.0.0.1:0"), ("IOC_LOG", "kafka"), ("IOC_STORE", "influx"), ("IOC_LOG_LEVEL", "info")])
+            .envs([("IOC_DATA", text(&settings.data)), ("IOC_PIPELINES", text(&settings.pipelines))])
+            .envs([("IOC_SCHEMAS", text(&settings.schemas)), ("IOC_REGISTRY", text(&settings.registry))])
+            .envs([("IOC_KAFKA_BROKERS", &settings.kafka.brokers), ("IOC_KAFKA_GROUP", &settings.kafka.group)])
+            .envs([("IOC_INFLUX_URL", &settings.influx.url), ("IOC_INFLUX_ORG", &settings.influx.org)])
+            .envs([("IOC_INFLUX_TOKEN", &settings.influx.token), ("IOC_INFLUX_BUCKET", &settings.influx.bucket)])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("ioc runs");
+        let said = BufReader::new(program.stderr.take().expect("its log")).lines();
+        (program, said)
     }
 
     pub fn journal(&self) -> JournalReader {
