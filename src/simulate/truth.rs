@@ -129,8 +129,16 @@ pub(super) fn truth(province: &Province, from: Timestamp, to: Timestamp, tally: 
         late: tally.late.clone(),
         late_types: owned(&tally.late_types),
     };
-    let mut cases =
-        Cases { working: &province.working, from, to, out: Vec::new(), overdue: BTreeMap::new(), files: BTreeMap::new(), failed: None };
+    let mut cases = Cases {
+        working: &province.working,
+        from,
+        to,
+        out: Vec::new(),
+        open: BTreeMap::new(),
+        overdue: BTreeMap::new(),
+        files: BTreeMap::new(),
+        failed: None,
+    };
     let desk = Desk::new(province.chance, &province.working, &province.sites, province.punctual);
     desk.matters(&plan, days.clone(), &mut |matter| cases.take(matter))?;
     let mut expected = cases.finish(desk.behind())?;
@@ -138,8 +146,16 @@ pub(super) fn truth(province: &Province, from: Timestamp, to: Timestamp, tally: 
         expected.push(wanted("indicator_off_pace", "indicator", report.indicator, report.at, from, to));
     }
     expected.sort();
-    let rules =
-        ["report_unassigned", "report_due_soon", "report_overdue", "dossier_overdue", "work_file_below_target", "indicator_off_pace"];
+    let rules = [
+        "report_unassigned",
+        "report_due_soon",
+        "report_overdue",
+        "dossier_overdue",
+        "dossier_backlog",
+        "work_file_below_target",
+        "indicator_off_pace",
+        "indicator_overdue",
+    ];
     Ok(Truth { seed: province.seed, from, to, faults, counts, expected, expected_rules: rules.map(str::to_owned).into() })
 }
 
@@ -205,14 +221,18 @@ fn crossings(sites: &[Site], flood: &plan::Fault) -> [Timestamp; 3] {
     found
 }
 
+/// From, and to which it is not any more.
+type Spans = Vec<(Timestamp, Timestamp)>;
+
 /// What cases come to.
 struct Cases<'a> {
     working: &'a WorkingCalendar,
     from: Timestamp,
     to: Timestamp,
     out: Vec<Expected>,
-    /// By unit: spans in which a dossier of it is overdue.
-    overdue: BTreeMap<String, Vec<(Timestamp, Timestamp)>>,
+    /// By unit: spans in which a dossier of it is open, and in which it is overdue.
+    open: BTreeMap<String, Spans>,
+    overdue: BTreeMap<String, Spans>,
     /// By unit: work files that are counted, as they are closed.
     files: BTreeMap<String, Vec<Timestamp>>,
     failed: Option<NoCalendar>,
@@ -222,6 +242,8 @@ struct Cases<'a> {
 const GAUGE: Span = Span::minutes(15);
 const UNASSIGNED: Span = Span::hours(2);
 const DUE_SOON: Span = Span::hours(4);
+/// Rows of a gauge in a week.
+const WEEK: usize = (7 * 86_400 / 900) as usize;
 /// Files that a share is judged from.
 const ENOUGH: usize = 30;
 
@@ -238,6 +260,7 @@ impl Cases<'_> {
             }
             MatterKind::Dossier => {
                 let ends = seen.iter().find(|(_, s)| *s == "returned").map_or(self.to, |(at, _)| *at);
+                self.open.entry(matter.unit.clone()).or_default().push((first.0, ends));
                 let from = matter.due.max(first.0);
                 if from < ends {
                     self.overdue.entry(matter.unit.clone()).or_default().push((from, ends));
@@ -286,21 +309,47 @@ impl Cases<'_> {
         Ok(())
     }
 
+    /// How many of these spans hold an instant of the gauge, instant by instant.
+    fn counts(&self, spans: &Spans) -> Vec<usize> {
+        let (mut began, mut ended): (Vec<Timestamp>, Vec<Timestamp>) = spans.iter().copied().unzip();
+        began.sort();
+        ended.sort();
+        let instants = (0..).map(|n| self.instant(n)).take_while(|at| *at <= self.to);
+        instants.map(|at| began.partition_point(|from| *from <= at) - ended.partition_point(|to| *to <= at)).collect()
+    }
+
+    fn instant(&self, n: usize) -> Timestamp {
+        Timestamp((self.from.0 / GAUGE.0 + 1 + n as i64) * GAUGE.0)
+    }
+
+    /// An alert of a unit is wanted wherever `holds` becomes true.
+    fn rises(&mut self, alert: &str, unit: &str, instants: usize, holds: impl Fn(usize) -> bool) {
+        let mut standing = false;
+        for n in 0..instants {
+            let now = holds(n);
+            if now && !standing {
+                self.out.push(wanted(alert, "unit", unit, self.instant(n), self.from, self.to));
+            }
+            standing = now;
+        }
+    }
+
     fn finish(mut self, behind: &str) -> Result<Vec<Expected>, NoCalendar> {
         if let Some(unknown) = self.failed {
             return Err(unknown);
         }
         for (unit, spans) in std::mem::take(&mut self.overdue) {
-            let mut standing = false;
-            let mut end = Timestamp((self.from.0 / GAUGE.0 + 1) * GAUGE.0);
-            while end <= self.to {
-                let now = spans.iter().any(|(from, to)| *from <= end && end < *to);
-                if now && !standing {
-                    self.out.push(wanted("dossier_overdue", "unit", &unit, end, self.from, self.to));
-                }
-                standing = now;
-                end = end + GAUGE;
-            }
+            let overdue = self.counts(&spans);
+            self.rises("dossier_overdue", &unit, overdue.len(), |n| overdue[n] > 0);
+        }
+        for (unit, spans) in std::mem::take(&mut self.open) {
+            let open = self.counts(&spans);
+            let first = spans.iter().map(|(from, _)| *from).min().unwrap_or(self.to);
+            // nothing is known of the time before a unit's first dossier
+            let known = open.iter().enumerate().position(|(n, _)| first <= self.instant(n)).unwrap_or(open.len());
+            self.rises("dossier_backlog", &unit, open.len(), |n| {
+                n.checked_sub(WEEK).is_some_and(|then| known <= then && 2 * open[n] > 3 * open[then])
+            });
         }
         let mut files = self.files.remove(behind).unwrap_or_default();
         files.sort();

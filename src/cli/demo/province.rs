@@ -45,13 +45,14 @@ impl Play {
         let registry =
             Registry::parse(&files).map_err(|errors| anyhow::anyhow!("{}", errors.first().map(ToString::to_string).unwrap_or_default()))?;
         let minutes = |n: i64| began + Span::minutes(n);
+        let jam = fires_at(began);
         let faults = vec![
             // over the third alarm level, and its rain is over
             (FaultKind::Flood, minutes(-240), Some(Span::hours(8))),
-            // over in this moment: its alerts resolve in the next minutes
-            (FaultKind::Block, minutes(-25), Some(Span::minutes(25))),
-            // its queue passes 80 m about now: pending, and fires two minutes of rows later
-            (FaultKind::Block, began - Span::seconds(255), Some(Span::minutes(30))),
+            // just over: what is left of its alerts resolves in the next two minutes
+            (FaultKind::Block, minutes(-27), Some(Span::minutes(25))),
+            // nothing has passed its loops since two minutes before `jam`: pending until then; its queue is long enough a minute later
+            (FaultKind::Block, jam - Span::seconds(250), Some(Span::minutes(30))),
             (FaultKind::Gateway, minutes(1), Some(Span::minutes(45))),
             (FaultKind::Cluster, minutes(4), Some(Span::minutes(14))),
             (FaultKind::Clock, minutes(-30), Some(Span::hours(3))),
@@ -90,6 +91,13 @@ impl Play {
         }
         Ok(())
     }
+}
+
+/// The first minute at which a pending alert of the traffic pipelines, whose rows are whole minutes, can fire before somebody's eyes: the
+/// page shows the province half a minute after the start.
+fn fires_at(began: Timestamp) -> Timestamp {
+    let minute = Span::minutes(1).0;
+    Timestamp((began + Span::seconds(25)).0.div_euclid(minute) * minute + minute)
 }
 
 fn record(arrival: &Arrival) -> NewRecord {
@@ -152,16 +160,19 @@ pub fn steps(began: Timestamp) -> Vec<DemoStep> {
         at: (began + Span::seconds(seconds)).millis(),
         title: Text { vi: vi.to_owned(), en: en.to_owned() },
     };
-    vec![
+    let jam = (fires_at(began) - began).0 / crate::time::NANOS_PER_SECOND + 6;
+    let mut steps = vec![
         step(0, "Lũ trên báo động 3 tại một trạm thủy văn", "A river stands above its third alarm level"),
         step(20, "Số liệu được tính lại khi bản tin đến muộn", "Figures are revised as late readings come in"),
         step(60, "Một cổng kết nối ngừng hoạt động, 30 nguồn im lặng", "A gateway dies: thirty sources fall silent"),
-        step(60, "Hàng xe chờ dài: cảnh báo đang chờ sẽ phát", "A queue has stood long enough: its pending alert fires"),
+        step(jam, "Dòng xe đứng đã đủ lâu: cảnh báo đang chờ sẽ phát", "Traffic has stood long enough: its pending alert fires"),
         step(90, "Một phản ánh hiện trường quá hạn", "A field report falls due"),
-        step(110, "Đường thông lại: cảnh báo dòng xe đứng kết thúc", "A road is free again: its alerts resolve"),
+        step(110, "Đường thông lại: các cảnh báo ở đó kết thúc", "A road is free again: its alerts resolve"),
         step(170, "Ùn tắc tại Gia Nghĩa (dữ liệu đã ghi)", "The recorded jam in Gia Nghĩa"),
         step(1_080, "Nhiều người dân cùng phản ánh tại một phường", "Many citizens report the same in one ward"),
-    ]
+    ];
+    steps.sort_by_key(|step| step.at);
+    steps
 }
 
 fn append(doors: &Doors, records: Vec<NewRecord>, runtime: &tokio::runtime::Handle) -> anyhow::Result<()> {
