@@ -415,7 +415,8 @@ fn nothing_is_left_out_or_put_off() {
         }
     }
     for path in ["dashboard/test", "dashboard/e2e"].iter().flat_map(|folder| files(folder)) {
-        let text = read(&path);
+        // pictures are no text
+        let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
         faults.extend([".skip(", ".only(", ".todo("].iter().filter(|w| text.contains(**w)).map(|word| format!("{path}: `{word}`")));
     }
     hold(faults);

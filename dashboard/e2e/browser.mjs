@@ -7,7 +7,7 @@ export async function launch() {
   if (!existsSync(executablePath)) throw new Error(`no Chromium at ${executablePath}: install it (apt-get install chromium fonts-noto-core) or set IOC_CHROMIUM`);
   const browser = await chromium.launch({
     executablePath,
-    args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: ['--no-sandbox', '--font-render-hinting=none', '--force-color-profile=srgb', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
   });
   /** A page of its own, with everything that must not happen collected in `problems`: errors, policy violations, requests to elsewhere. */
   const open = async (viewport = { width: 1440, height: 900 }, more = {}) => {

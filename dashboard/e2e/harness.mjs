@@ -2,7 +2,7 @@
 //   IOC_URL    the page (needed)                      IOC_SHOTS   folder for screenshots, default e2e/shots
 //   IOC_TOKEN  token to sign in with, where needed     IOC_PATIENCE ms to wait for the first alert, default 240000
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { launch } from './browser.mjs';
 
@@ -36,7 +36,8 @@ export async function story(name, body) {
     if (token) await signIn(it.page, token);
     return it;
   };
-  const shot = (page, file) => page.screenshot({ path: `${shots}/${file}.png` });
+  /** Of a page, or a picture that is one already. */
+  const shot = (what, file) => (Buffer.isBuffer(what) ? writeFile(`${shots}/${file}.png`, what) : what.screenshot({ path: `${shots}/${file}.png` }));
   try {
     await body({ open, begin, shot });
     begin('no error, no breach of the policy, no request to elsewhere');
