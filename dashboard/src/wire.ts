@@ -242,6 +242,10 @@ areas: Array<AreaName>,
  */
 groups: Array<GroupView>, 
 /**
+ * Words for values of tags that are codes, by tag and code.
+ */
+names: { [key in string]: { [key in string]: Text } }, 
+/**
  * What a demo shows, in the order of time; empty otherwise.
  */
 demo: Array<DemoStep>, };

@@ -14,12 +14,13 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Kind, where such files lie, JSON Schema 2020-12.
-pub const KINDS: [(&str, &str, &str); 9] = [
+pub const KINDS: [(&str, &str, &str); 10] = [
     ("pipeline", "pipelines/*.yaml", include_str!("schemas/pipeline.json")),
     ("map", "pipelines/*.map.yaml", include_str!("schemas/map.json")),
     ("scenario", "pipelines/*.test.yaml", include_str!("schemas/scenario.json")),
     ("registry-sources", "registry/sources/*.yaml", include_str!("schemas/registry-sources.json")),
     ("registry-sectors", "registry/sectors.yaml", include_str!("schemas/registry-sectors.json")),
+    ("registry-names", "registry/names.yaml", include_str!("schemas/registry-names.json")),
     ("registry-layers", "registry/areas/layers.yaml", include_str!("schemas/registry-layers.json")),
     ("registry-groups", "registry/areas/groups.yaml", include_str!("schemas/registry-groups.json")),
     ("registry-calendar", "registry/calendar.yaml", include_str!("schemas/registry-calendar.json")),

@@ -265,6 +265,10 @@ impl KeyFacts for Facts<'_> {
         self.registry.areas.by_code(tag, self.at)
     }
 
+    fn word(&self, tag: &str, code: &str) -> Option<(&str, &str)> {
+        self.registry.word(tag, code, self.at)
+    }
+
     fn target(&self, code: &str, who: &str, at: Timestamp) -> Option<f64> {
         self.registry.target(code, who, at)
     }

@@ -1,4 +1,4 @@
-//! What the province knows of itself, as files in one folder: areas, sources, sectors, calendar, indicators.
+//! What the province knows of itself, as files in one folder: areas, sources, sectors, calendar, indicators, names.
 //!
 //! Owns the file formats under `registry/` and the [`Registry`] they make.
 //! Refuses to know: the clock, events, where the files came from ([`read_dir`] is the only I/O and lives apart, in `files`).
@@ -17,6 +17,7 @@ mod error;
 mod files;
 mod indicators;
 mod locate_points;
+mod names;
 mod sectors;
 mod source_files;
 mod sources;
@@ -29,6 +30,7 @@ pub use error::FileError;
 pub use files::read_dir;
 pub use indicators::{Baseline, Direction, Indicator, Indicators, Target};
 pub use locate_points::{LocateError, locate_points};
+pub use names::{Name, Names};
 pub use sectors::Sector;
 pub use sources::{Attribute, Source, Sources};
 
@@ -70,6 +72,7 @@ pub struct Registry {
     pub sectors: Vec<Sector>,
     pub calendar: Calendar,
     pub indicators: Indicators,
+    pub names: Names,
     /// [`RegistryFiles::hash`] of the files it was made from.
     pub hash: String,
 }
@@ -97,10 +100,11 @@ impl Registry {
         let sources = sources::check_sources(drafts, &known, &mut errors);
         let calendar = calendar::decode_calendar(files, &mut errors);
         let indicators = indicators::decode_indicators(files, areas.as_ref().map(|(index, _)| index), &mut errors);
+        let names = names::decode_names(files, &mut errors);
         match (areas, errors.is_empty()) {
             (Some((areas, straddles)), true) => {
                 let (sectors, hash) = (sectors.unwrap_or_default(), files.hash());
-                Ok(Registry { areas, straddles, sources, sectors, calendar, indicators, hash })
+                Ok(Registry { areas, straddles, sources, sectors, calendar, indicators, names, hash })
             }
             _ => Err(errors),
         }
@@ -108,6 +112,19 @@ impl Registry {
 
     pub fn sector(&self, code: &str) -> Option<&Sector> {
         self.sectors.iter().find(|s| s.code == code)
+    }
+
+    /// The Vietnamese and the English word for a value of a tag: as `names.yaml` has it, else an indicator's name, else that of the area that
+    /// a unit is.
+    pub fn word(&self, tag: &str, code: &str, at: Timestamp) -> Option<(&str, &str)> {
+        if let Some(name) = self.names.get(tag, code) {
+            return Some((&name.vi, &name.en));
+        }
+        match tag {
+            "indicator" => self.indicators.get(code).map(|i| (i.name_vi.as_str(), i.name_en.as_str())),
+            "unit" => self.areas.by_code(code, at).map(|id| (self.areas.area(id).name.as_str(), self.areas.area(id).name.as_str())),
+            _ => None,
+        }
     }
 
     /// The level of a unit that is an area.

@@ -29,6 +29,7 @@ use crate::engine::{Action, AlertChange, ChangeReason, ClauseValue, Condition, F
 use crate::geo::AreaId;
 use crate::ingest::PartitionName;
 use crate::pipeline::{AbsenceSpec, RuleHead, RuleSpec, Severity, Template, TemplatePart, WindowSpec};
+use crate::registry::{Name, Registry};
 use crate::time::working::Length;
 use crate::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -332,8 +333,22 @@ pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone:
         rules: rules.collect(),
         areas: Vec::new(),
         groups: Vec::new(),
+        names: words(&setup.registry),
         demo: Vec::new(),
     }
+}
+
+/// What the page calls values of tags. Units that are areas it knows by their names already.
+fn words(registry: &Registry) -> BTreeMap<String, BTreeMap<String, Text>> {
+    let text = |vi: &str, en: &str| Text { vi: vi.to_owned(), en: en.to_owned() };
+    let of_tag = |codes: &BTreeMap<String, Name>| codes.iter().map(|(code, name)| (code.clone(), text(&name.vi, &name.en))).collect();
+    let mut words: BTreeMap<String, BTreeMap<String, Text>> =
+        registry.names.by_tag().iter().map(|(tag, codes)| (tag.clone(), of_tag(codes))).collect();
+    let indicators = words.entry("indicator".to_owned()).or_default();
+    for indicator in registry.indicators.iter() {
+        indicators.entry(indicator.code.clone()).or_insert_with(|| text(&indicator.name_vi, &indicator.name_en));
+    }
+    words
 }
 
 /// `for` on the clock; working time as hours worked.

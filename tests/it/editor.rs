@@ -85,6 +85,7 @@ fn a_schema_has_the_keys_that_its_reader_knows() {
         ("registry-sources", String::new(), fields("src/registry/source_files.rs", "SourcesFile")),
         ("registry-sources", items("sources"), fields("src/registry/source_files.rs", "SourceEntry")),
         ("registry-sectors", items("sectors"), fields("src/registry/sectors.rs", "SectorEntry")),
+        ("registry-names", "/properties/names/additionalProperties/items".into(), fields("src/registry/names.rs", "NameEntry")),
         ("registry-layers", String::new(), fields("src/registry/areas.rs", "LayersFile")),
         ("registry-layers", items("layers"), fields("src/registry/areas.rs", "LayerEntry")),
         ("registry-groups", String::new(), fields("src/registry/areas.rs", "GroupsFile")),
@@ -128,12 +129,13 @@ fn below(folder: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
 fn every_shipped_file_is_valid_by_its_schema() {
     let yaml = |end: &'static str| move |name: &str| name.ends_with(end);
     let plain = |name: &str| name.ends_with(".yaml") && !name.ends_with(".map.yaml") && !name.ends_with(".test.yaml");
-    let sets: [(&str, Vec<PathBuf>); 9] = [
+    let sets: [(&str, Vec<PathBuf>); 10] = [
         ("pipeline", below("pipelines", &plain)),
         ("map", below("pipelines", &yaml(".map.yaml"))),
         ("scenario", below("pipelines", &yaml(".test.yaml"))),
         ("registry-sources", below("registry/sources", &yaml(".yaml"))),
         ("registry-sectors", below("registry", &|n| n == "sectors.yaml")),
+        ("registry-names", below("registry", &|n| n == "names.yaml")),
         ("registry-layers", below("registry/areas", &|n| n == "layers.yaml")),
         ("registry-groups", below("registry/areas", &|n| n == "groups.yaml")),
         ("registry-calendar", below("registry", &|n| n == "calendar.yaml")),

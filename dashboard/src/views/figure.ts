@@ -3,7 +3,7 @@ import { fieldName, measurementName } from '../i18n/names';
 import { keyOf } from '../live/board';
 import { extentOf, toSeries, TREND_SPAN } from '../live/trend';
 import { formatValue } from '../format';
-import { alerts, board, catalog, lang, measurements, now, ruleOf, t } from '../store';
+import { alerts, areaNames, board, catalog, lang, measurements, now, ruleOf, t } from '../store';
 import type { Band, PlotData } from '../ui/plot';
 import type { FigureChoice } from '../route';
 import type { AlertView, Limit } from '../wire';
@@ -75,7 +75,12 @@ export function trendWords(choice: FigureChoice, trend: TrendState): string {
   });
 }
 
+/** What the registry calls a value of a tag, else the value. */
+function wordOf(tag: string, value: string): string {
+  return catalog.value?.names[tag]?.[value]?.[lang.value] ?? (tag === 'unit' ? areaNames.value.get(value) : undefined) ?? value;
+}
+
 /** "L018", "Đông Gia Nghĩa": the parts of a key that are not its area. */
 export function keyWords(key: { [tag in string]?: string }): string {
-  return Object.entries(key).filter(([tag]) => tag !== 'area').map(([, value]) => value ?? '').join(' · ');
+  return Object.entries(key).filter(([tag]) => tag !== 'area').map(([tag, value]) => wordOf(tag, value ?? '')).join(' · ');
 }

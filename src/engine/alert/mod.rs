@@ -79,7 +79,7 @@ impl Label {
             rule: rule.name.to_owned(),
             sector: pipeline.sector.clone(),
             severity: rule.severity,
-            title: render_title(rule.title, row, &pipeline.zone),
+            title: render_title(rule.title, row, &rule.tags(), &pipeline.zone),
         })
     }
 }

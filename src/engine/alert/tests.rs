@@ -355,8 +355,11 @@ fn titles_speak_both_languages() {
         fn area_of(&self, _: &str) -> Option<AreaId> {
             None
         }
+        fn word(&self, tag: &str, code: &str) -> Option<(&str, &str)> {
+            (tag == "category" && code == "power").then_some(("điện", "power supply"))
+        }
     }
-    let key = Key { tags: vec!["24617".into(), "loop-7".into()], area: None };
+    let key = Key { tags: vec!["24617".into(), "loop-7".into(), "power".into()], area: None };
     let number = |x: f64| {
         let part = || vec![TemplatePart::Var(RuleVar::Field(0))];
         let values = [FieldValue::Float(x)];
@@ -372,7 +375,7 @@ fn titles_speak_both_languages() {
             earlier: None,
             facts: &Facts,
         };
-        let title = render_title(&Template { vi: part(), en: part() }, row, &jiff::tz::TimeZone::UTC);
+        let title = render_title(&Template { vi: part(), en: part() }, row, &[], &jiff::tz::TimeZone::UTC);
         (title.vi, title.en)
     };
     for (x, vi, en) in [
@@ -403,6 +406,7 @@ fn titles_speak_both_languages() {
     let vars = [
         RuleVar::Area("name".into()),
         RuleVar::Tag(1),
+        RuleVar::Tag(2),
         RuleVar::Heard,
         RuleVar::Expected,
         RuleVar::Field(0),
@@ -411,12 +415,13 @@ fn titles_speak_both_languages() {
     ];
     let en: Vec<_> = vars.into_iter().flat_map(|var| [TemplatePart::Var(var), text(" ")]).collect();
     let title = render_title(
-        &Template { vi: vec![text("tại "), TemplatePart::Var(RuleVar::Area("code".into()))], en },
+        &Template { vi: vec![TemplatePart::Var(RuleVar::Tag(2)), text(" tại "), TemplatePart::Var(RuleVar::Area("code".into()))], en },
         row,
+        &["area", "source", "category"],
         &jiff::tz::TimeZone::UTC,
     );
-    assert_eq!(title.vi, "tại không rõ");
-    assert_eq!(title.en, "Gia Nghĩa loop-7 3 unknown unknown loop-7:level 1970-01-01 00:01 ");
+    assert_eq!(title.vi, "điện tại không rõ");
+    assert_eq!(title.en, "Gia Nghĩa loop-7 power supply 3 unknown unknown loop-7:level 1970-01-01 00:01 ");
 }
 
 proptest! {

@@ -5,13 +5,14 @@
 //! Invariants
 //! 1. Numbers are grouped by thousands and rounded to two decimals at most: 1.234,5 in Vietnamese, 1,234.5 in English.
 //! 2. An unknown value says so; a title is never half empty.
-//! 3. Times are told in the pipeline's time zone, to the minute.
+//! 3. Values of tags are told by the word that the registry has for them, else as they are.
+//! 4. Times are told in the pipeline's time zone, to the minute.
 //!
 //! Called by: alert/mod.rs ([`super::Label::of`]).
 
 use crate::engine::rule::RowView;
 use crate::pipeline::expr::Value;
-use crate::pipeline::{Template, TemplatePart};
+use crate::pipeline::{RuleVar, Template, TemplatePart};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,7 @@ pub struct Title {
 }
 
 struct Language {
+    vietnamese: bool,
     thousands: char,
     decimal: char,
     yes: &'static str,
@@ -30,14 +32,21 @@ struct Language {
     time: &'static str,
 }
 
-const VI: Language = Language { thousands: '.', decimal: ',', yes: "có", no: "không", unknown: "không rõ", time: "%H:%M %d/%m/%Y" };
-const EN: Language = Language { thousands: ',', decimal: '.', yes: "yes", no: "no", unknown: "unknown", time: "%Y-%m-%d %H:%M" };
+const VI: Language =
+    Language { vietnamese: true, thousands: '.', decimal: ',', yes: "có", no: "không", unknown: "không rõ", time: "%H:%M %d/%m/%Y" };
+const EN: Language =
+    Language { vietnamese: false, thousands: ',', decimal: '.', yes: "yes", no: "no", unknown: "unknown", time: "%Y-%m-%d %H:%M" };
 
-pub fn render_title(template: &Template, row: RowView<'_>, zone: &TimeZone) -> Title {
-    Title { vi: render(&template.vi, row, &VI, zone), en: render(&template.en, row, &EN, zone) }
+/// `tags`: the names of the row's tags.
+pub fn render_title(template: &Template, row: RowView<'_>, tags: &[&str], zone: &TimeZone) -> Title {
+    Title { vi: render(&template.vi, row, tags, &VI, zone), en: render(&template.en, row, tags, &EN, zone) }
 }
 
-fn render(parts: &[TemplatePart], row: RowView<'_>, language: &Language, zone: &TimeZone) -> String {
+fn render(parts: &[TemplatePart], row: RowView<'_>, tags: &[&str], language: &Language, zone: &TimeZone) -> String {
+    let word = |var: &RuleVar, code: &str| match var {
+        RuleVar::Tag(i) => tags.get(*i).and_then(|tag| row.facts.word(tag, code)).map(|(vi, en)| if language.vietnamese { vi } else { en }),
+        _ => None,
+    };
     let mut text = String::new();
     for part in parts {
         match part {
@@ -46,7 +55,7 @@ fn render(parts: &[TemplatePart], row: RowView<'_>, language: &Language, zone: &
                 Value::Unknown => text.push_str(language.unknown),
                 Value::Bool(yes) => text.push_str(if yes { language.yes } else { language.no }),
                 Value::Num(x) => push_number(&mut text, x, language),
-                Value::Text(word) => text.push_str(&word),
+                Value::Text(code) => text.push_str(word(var, &code).unwrap_or(&code)),
                 Value::Time(t) => match jiff::Timestamp::from_nanosecond(i128::from(t.0)) {
                     Ok(instant) => text.push_str(&instant.to_zoned(zone.clone()).strftime(language.time).to_string()),
                     Err(_) => text.push_str(language.unknown),

@@ -29,6 +29,10 @@ pub trait KeyFacts {
     fn cadence(&self, source: &str, at: Timestamp) -> Option<Span>;
     /// The area that an `area` tag names: keys in snapshots carry tags only.
     fn area_of(&self, tag: &str) -> Option<AreaId>;
+    /// The Vietnamese and the English word for a value of a tag, where it is a code.
+    fn word(&self, _tag: &str, _code: &str) -> Option<(&str, &str)> {
+        None
+    }
     /// What an indicator of a unit or level should be at a time; `None` where nobody said.
     fn target(&self, _code: &str, _who: &str, _at: Timestamp) -> Option<f64> {
         None

@@ -71,6 +71,8 @@ pub fn catalog_in_scope(catalog: &Catalog, scope: &Scope) -> Catalog {
             measurement => each.measurement == measurement,
         })
     };
+    let used = |tag: &String| measurements.iter().any(|each| each.tags.contains(tag));
+    let names = catalog.names.iter().filter(|(tag, _)| used(tag)).map(|(tag, codes)| (tag.clone(), codes.clone())).collect();
     Catalog {
         place: catalog.place.clone(),
         time_zone: catalog.time_zone.clone(),
@@ -79,6 +81,7 @@ pub fn catalog_in_scope(catalog: &Catalog, scope: &Scope) -> Catalog {
         measurements,
         areas: catalog.areas.iter().filter(|area| scope.sees_area(Some(&area.code))).cloned().collect(),
         groups: catalog.groups.iter().filter_map(|group| group_in_scope(group, scope)).collect(),
+        names,
         demo: catalog.demo.clone(),
     }
 }

@@ -27,6 +27,9 @@ pub struct Catalog {
     /// Groups in force: a former district as its communes.
     #[serde(default)]
     pub groups: Vec<GroupView>,
+    /// Words for values of tags that are codes, by tag and code.
+    #[serde(default)]
+    pub names: BTreeMap<String, BTreeMap<String, Text>>,
     /// What a demo shows, in the order of time; empty otherwise.
     #[serde(default)]
     pub demo: Vec<DemoStep>,
