@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { anchorOf, boxOf } from '../src/map/place';
 import { alertLooks, layerLooks, mix } from '../src/map/looks';
 import { defaultAggregate, niceBreaks, stepOf, valuesByArea } from '../src/live/layer';
-import { mergePoint, toSeries } from '../src/live/trend';
+import { endedBy, mergePoint, toSeries } from '../src/live/trend';
 import { NO_FILTER } from '../src/live/queue';
 import { WHOLE_PAST, formatRoute, parseRoute } from '../src/route';
 import { parseInline, parseMarkdown } from '../src/ui/parse-markdown';
@@ -46,6 +46,12 @@ describe('looks', () => {
 });
 
 describe('the trend', () => {
+  it('of a moment in the past holds no window that ended after it', () => {
+    const points = [0, 60_000, 120_000].map((start) => ({ start, value: 1, state: 'final' as const, revision: 0 }));
+    expect(endedBy(points, 60_000, 120_000).map((p) => p.start)).toEqual([0, 60_000]);
+    expect(endedBy(points, 60_000, 179_999).map((p) => p.start)).toEqual([0, 60_000]);
+  });
+
   const point = (minute: number, over: Partial<TrendPoint> = {}): TrendPoint => ({ start: minute * 60_000, value: minute, state: 'final', revision: 0, ...over });
   it('puts a live row in its place, replaces its window, lets old ones go', () => {
     const row = (start: number, value: number) => figure('1', { start, end: start + 60_000, values: { queue: value } });

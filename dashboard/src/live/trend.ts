@@ -18,6 +18,11 @@ export function mergePoint(points: readonly TrendPoint[], figure: FigureView, fi
   return kept;
 }
 
+/** What could be known at a moment: the store's row of a window that ended later is of its future. */
+export function endedBy(points: readonly TrendPoint[], every: number, moment: number): readonly TrendPoint[] {
+  return points.filter((p) => p.start + every <= moment);
+}
+
 /** The store is not as far as the live rows begin: windows between the two are missing. */
 export function missesBefore(stored: readonly TrendPoint[], live: readonly TrendPoint[], every: number): boolean {
   const first = live[0];

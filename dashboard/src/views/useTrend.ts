@@ -6,7 +6,7 @@ import type { FigureChoice } from '../route';
 import type { TrendPoint } from '../wire';
 import { keyOf } from '../live/board';
 import { piecesOf } from '../live/span';
-import { TREND_SPAN, mergePoint, missesBefore } from '../live/trend';
+import { TREND_SPAN, endedBy, mergePoint, missesBefore } from '../live/trend';
 
 export interface TrendState { points: readonly TrendPoint[]; every: number; phase: 'loading' | 'ready' | 'failed' }
 /** The store writes after the screen shows: what it lacks is asked for again after so long, then half as often, so many times. */
@@ -17,6 +17,8 @@ const TRIES = 6;
 export function useTrend(choice: FigureChoice | null, span = TREND_SPAN, shift = 0): TrendState {
   const id = choice ? `${choice.measurement}.${choice.field}\u001f${keyOf(choice.key)}\u001f${span}\u001f${shift}` : '';
   const epoch = board.value.epoch;
+  // rows of another picture may lie after this one's moment
+  const liveId = `${id}\u001f${epoch}`;
   const [answer, setAnswer] = useState<{ id: string; state: TrendState; tries: number }>({ id: '', state: { points: [], every: 0, phase: 'loading' }, tries: 0 });
   const [live, setLive] = useState<{ id: string; points: readonly TrendPoint[] }>({ id: '', points: [] });
   const hasClock = now.value > 0;
@@ -34,9 +36,9 @@ export function useTrend(choice: FigureChoice | null, span = TREND_SPAN, shift =
   const figure = choice && shift === 0 ? figures.value.get(choice.measurement)?.get(keyOf(choice.key)) : undefined;
   useEffect(() => {
     if (!choice || !figure) return;
-    setLive((before) => ({ id, points: mergePoint(before.id === id ? before.points : [], figure, choice.field, now.peek() - span) }));
-  }, [id, figure]);
-  const behind = answer.id === id && answer.state.phase === 'ready' && live.id === id && missesBefore(answer.state.points, live.points, answer.state.every);
+    setLive((before) => ({ id: liveId, points: mergePoint(before.id === liveId ? before.points : [], figure, choice.field, now.peek() - span) }));
+  }, [liveId, figure]);
+  const behind = answer.id === id && answer.state.phase === 'ready' && live.id === liveId && missesBefore(answer.state.points, live.points, answer.state.every);
   useEffect(() => {
     if (!behind || answer.tries >= TRIES) return;
     const timer = setTimeout(() => setAnswer((before) => (before.id === id ? { ...before, tries: before.tries + 1 } : before)), CATCH_UP * 2 ** answer.tries);
@@ -45,7 +47,8 @@ export function useTrend(choice: FigureChoice | null, span = TREND_SPAN, shift =
   return useMemo(() => {
     const mine = answer.id === id;
     let points = mine ? answer.state.points : [];
-    if (live.id === id) {
+    if (mode.peek() === 'replay') points = endedBy(points, answer.state.every, now.peek());
+    if (live.id === liveId) {
       // Live rows are newer than the store's answer: they win on their windows.
       const starts = new Set(live.points.map((p) => p.start));
       points = [...points.filter((p) => !starts.has(p.start)), ...live.points].sort((a, b) => a.start - b.start);
@@ -53,7 +56,7 @@ export function useTrend(choice: FigureChoice | null, span = TREND_SPAN, shift =
     const from = now.peek() - shift - span;
     points = points.filter((p) => p.start >= from);
     return { points, every: (mine ? answer.state.every : 0) || (figure ? figure.end - figure.start : every), phase: mine ? answer.state.phase : 'loading' };
-  }, [answer, live, id]);
+  }, [answer, live, liveId]);
 }
 
 async function askPieces(choice: FigureChoice, from: number, to: number, every: number): Promise<TrendState> {
