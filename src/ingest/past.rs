@@ -64,11 +64,23 @@ pub struct Topics {
 }
 
 impl PastLog {
-    /// Offset of the first record that a partition still has; its end where it has none.
-    pub fn start(&mut self, name: &PartitionName) -> Result<u64, PastError> {
+    /// Offset of the first record that each partition still has, its end where it has none, in the order asked for; `None`: its topic is
+    /// no longer there to be read.
+    pub fn starts(&mut self, names: &[PartitionName]) -> Result<Vec<Option<u64>>, PastError> {
         match self {
-            PastLog::Embedded(topics) => Ok(topics.reader(name, 0)?.0.bounds(name.number as u32)?.0),
-            PastLog::Kafka(past) => Ok(past.start(name)?),
+            PastLog::Embedded(topics) => {
+                let start = |name| match topics.reader(name, 0).and_then(|(reader, _)| Ok(reader.bounds(name.number as u32)?.0)) {
+                    Ok(start) => Ok(Some(start)),
+                    Err(PastError::Topic(_) | PastError::Log(LogError::Database(_))) => Ok(None),
+                    Err(error) => Err(error),
+                };
+                names.iter().map(start).collect()
+            }
+            PastLog::Kafka(past) => {
+                let known: Vec<&PartitionName> = names.iter().filter(|name| past.knows(&name.topic)).collect();
+                let mut starts = if known.is_empty() { Vec::new() } else { past.starts(&known)? }.into_iter();
+                Ok(names.iter().map(|name| if past.knows(&name.topic) { starts.next() } else { None }).collect())
+            }
         }
     }
 
@@ -83,11 +95,12 @@ impl PastLog {
                     read => read?.into_iter().map(|record| fetched(record, clock)).collect(),
                 }
             }
+            PastLog::Kafka(past) if !past.knows(&name.topic) => return Err(PastError::Topic(name.topic.clone())),
             PastLog::Kafka(past) => past.read(name, from, to)?,
         };
         match records.first() {
             Some(first) if first.offset < to => Ok(records),
-            _ => Err(gone(self.start(name)?)),
+            _ => Err(gone(self.starts(std::slice::from_ref(name))?.into_iter().flatten().next().unwrap_or(to))),
         }
     }
 }

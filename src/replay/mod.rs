@@ -22,8 +22,8 @@ use crate::disk::Disk;
 use crate::driver::DriverError;
 use crate::engine::setup::{MAX_BEHIND, Setup};
 use crate::engine::snapshot::RestoreError;
+use crate::ingest::PartitionName;
 use crate::ingest::past::{PastError, PastLog, PastPlace};
-use crate::ingest::{PartitionName, log};
 use crate::journal::{JournalError, JournalReader, Note};
 use crate::time::{Span, Timestamp};
 use std::path::PathBuf;
@@ -144,12 +144,12 @@ impl Past {
         let Some((begins, last)) = journal.bounds()? else { return Err(ReplayError::Nothing) };
         let newest = journal.entry(last)?.ok_or(ReplayError::Nothing)?.tick.time;
         let names = partitions(journal)?;
-        let whole = |tick: u64, ends: &[u64], log: &mut PastLog| -> Result<bool, ReplayError> {
-            for (name, end) in names.iter().zip(ends.iter().copied().chain(std::iter::repeat(0))) {
-                match log.start(name) {
-                    Ok(start) if start <= end || lost_then(journal, &names, name, (end, start), tick)? => {}
-                    Ok(_) | Err(PastError::Topic(_) | PastError::Log(log::LogError::Database(_))) => return Ok(false),
-                    Err(error) => return Err(error.into()),
+        let starts = log.starts(&names)?;
+        let whole = |tick: u64, ends: &[u64]| -> Result<bool, ReplayError> {
+            for ((name, start), end) in names.iter().zip(&starts).zip(ends.iter().copied().chain(std::iter::repeat(0))) {
+                match *start {
+                    Some(start) if start <= end || lost_then(journal, &names, name, (end, start), tick)? => {}
+                    _ => return Ok(false),
                 }
             }
             Ok(true)
@@ -157,14 +157,14 @@ impl Past {
         // without any checkpoint: from the lane's beginning
         if begins == 0
             && let Some(first) = journal.entry(0)?
-            && whole(0, &[], log)?
+            && whole(0, &[])?
         {
             return Ok(Reach { oldest: first.tick.time, newest, first: 0, last });
         }
         for (head, _) in self.checkpoints.list()?.into_iter().filter(|(head, _)| (begins..=last).contains(&head.tick)) {
             let Some(entry) = journal.entry(head.tick)? else { continue };
             let ends: Vec<u64> = entry.tick.partitions.iter().map(|p| p.end).collect();
-            if whole(head.tick, &ends, log)? {
+            if whole(head.tick, &ends)? {
                 return Ok(Reach { oldest: entry.tick.time, newest, first: head.tick, last });
             }
         }

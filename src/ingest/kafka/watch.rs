@@ -8,7 +8,7 @@
 //! 2. A dead broker delays the marks of the others' partitions by at most [`ANSWER`] per round; it is asked less often.
 //! 3. Nothing queues up: only the newest marks are kept.
 //!
-//! Called by: reader, topics.
+//! Called by: reader, past, topics.
 
 use super::book::Mark;
 use super::context::Callbacks;
@@ -83,6 +83,11 @@ impl Asker {
                 break;
             }
         }
+    }
+
+    /// Serves callbacks until one came or the time is over.
+    pub fn rest(&self, limit: Duration) {
+        let _ = self.client.poll(limit);
     }
 
     /// The partitions of a topic and their leaders (-1: none now).

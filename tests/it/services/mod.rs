@@ -8,6 +8,7 @@ mod influx;
 mod kafka;
 mod live;
 mod outages;
+mod replay;
 mod site;
 mod start;
 

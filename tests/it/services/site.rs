@@ -10,7 +10,9 @@ use ioc::settings::{ClockKind, LogKind, Settings, StoreKind, TopicFile};
 use ioc::store::Store;
 use ioc::store::line::StoredRow;
 use ioc::time::Timestamp;
-use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
@@ -93,24 +95,29 @@ impl Site {
         App::start(self.settings.clone(), Options { exit_at_end, ..Options::default() }).await.expect("it starts")
     }
 
-    /// `ioc run`, with the lines of its log.
-    pub fn run_program(&self) -> (Child, Lines<BufReader<ChildStderr>>) {
+    /// `ioc` with these words, in this installation.
+    pub fn program(&self, words: &[&str]) -> Command {
         let (settings, text) = (&self.settings, |path: &Path| path.display().to_string());
         let config = self.folder().join("ioc.toml");
-        let topic = format!("[topics.\"{}\"]\nclock = \"broker\"\n", self.topic);
-        std::fs::write(&config, topic).expect("a configuration");
-        let mut program = Command::new(env!("CARGO_BIN_EXE_ioc"))
-            .args(["run", "--config", &text(&config)])
+        let clock = |topic: &TopicFile| if topic.clock == ClockKind::Broker { "broker" } else { "event" };
+        let topics = settings.topics.iter().map(|(name, topic)| format!("[topics.\"{name}\"]\nclock = \"{}\"\n", clock(topic)));
+        std::fs::write(&config, topics.collect::<String>()).expect("a configuration");
+        let mut program = Command::new(env!("CARGO_BIN_EXE_ioc"));
+        program
+            .args(words)
+            .args(["--config", &text(&config)])
             .envs([("IOC_LISTEN", "127.0.0.1:0"), ("IOC_LOG", "kafka"), ("IOC_STORE", "influx"), ("IOC_LOG_LEVEL", "info")])
             .envs([("IOC_DATA", text(&settings.data)), ("IOC_PIPELINES", text(&settings.pipelines))])
             .envs([("IOC_SCHEMAS", text(&settings.schemas)), ("IOC_REGISTRY", text(&settings.registry))])
             .envs([("IOC_KAFKA_BROKERS", &settings.kafka.brokers), ("IOC_KAFKA_GROUP", &settings.kafka.group)])
             .envs([("IOC_INFLUX_URL", &settings.influx.url), ("IOC_INFLUX_ORG", &settings.influx.org)])
-            .envs([("IOC_INFLUX_TOKEN", &settings.influx.token), ("IOC_INFLUX_BUCKET", &settings.influx.bucket)])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("ioc runs");
+            .envs([("IOC_INFLUX_TOKEN", &settings.influx.token), ("IOC_INFLUX_BUCKET", &settings.influx.bucket)]);
+        program
+    }
+
+    /// `ioc run`, with the lines of its log.
+    pub fn run_program(&self) -> (Child, Lines<BufReader<ChildStderr>>) {
+        let mut program = self.program(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("ioc runs");
         let said = BufReader::new(program.stderr.take().expect("its log")).lines();
         (program, said)
     }
@@ -138,6 +145,15 @@ pub async fn append(doors: &Doors, events: &[(String, Vec<u8>)]) {
             answer.await.expect("it is appended");
         }
     }
+}
+
+/// As a topic's retention does.
+pub async fn delete_below(site: &Site, partition: i32, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> = site.client().create().expect("an admin client");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&site.topic, partition, Offset::Offset(offset)).expect("an offset");
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await.expect("records are deleted");
+    assert!(deleted.elements().iter().all(|e| e.error().is_ok()), "{deleted:?}");
 }
 
 /// A metric without labels, or the sum over those whose labels hold `part`.
@@ -192,12 +208,22 @@ pub async fn acknowledge(app: &App, alert: &AlertView) -> (u16, Duration) {
 
 pub type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-/// A client of the websocket, past its snapshot.
-pub async fn watch(app: &App) -> Socket {
+/// A client of a websocket, which has said hello.
+pub async fn greet(app: &App, path: &str) -> Socket {
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}{path}", app.address)).await.expect("a websocket");
+    say(&mut socket, &serde_json::json!({"type": "hello", "protocol": 1, "resume": null})).await;
+    socket
+}
+
+pub async fn say(socket: &mut Socket, message: &impl serde::Serialize) {
     use futures_util::SinkExt;
-    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/api/v1/live", app.address)).await.expect("a websocket");
-    let hello = r#"{"type":"hello","protocol":1,"resume":null}"#;
-    socket.send(tokio_tungstenite::tungstenite::Message::text(hello)).await.expect("a hello");
+    let text = serde_json::to_string(message).expect("a message");
+    socket.send(tokio_tungstenite::tungstenite::Message::text(text)).await.expect("it is sent");
+}
+
+/// A client of the live websocket, past its snapshot.
+pub async fn watch(app: &App) -> Socket {
+    let mut socket = greet(app, "/api/v1/live").await;
     while !matches!(hear(&mut socket).await, Some(ServerMessage::Snapshot(_))) {}
     socket
 }

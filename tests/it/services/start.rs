@@ -1,15 +1,12 @@
 //! What a start refuses, and what it says was lost.
 
 use super::live::{PIPELINE, event};
-use super::site::{Site, append, metric};
+use super::site::{Site, append, delete_below, metric};
 use super::{SOON, run, shared, until};
 use ioc::app::App;
 use ioc::driver::wall_clock;
 use ioc::ingest::kafka::Clock;
 use ioc::settings::ClockKind;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::{Offset, TopicPartitionList};
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,13 +42,6 @@ fn events(from: usize, to: usize) -> Vec<(String, Vec<u8>)> {
     (from..to).map(|n| ("s".to_owned(), event("s", n, wall_clock(), n as f64))).collect()
 }
 
-async fn delete_below(site: &Site, offset: i64) {
-    let admin: AdminClient<DefaultClientContext> = site.client().create().expect("an admin client");
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&site.topic, 0, Offset::Offset(offset)).expect("an offset");
-    admin.delete_records(&list, &AdminOptions::new()).await.expect("records are deleted");
-}
-
 async fn read_to(app: &App, offset: f64) {
     until(LIMIT, "all is read", async || {
         metric(app, "ioc_partition_offset", "") == offset && metric(app, "ioc_partition_lag_records", "") == 0.0
@@ -83,7 +73,7 @@ fn records_deleted_before_they_were_read_are_journaled_and_counted() {
 
         let doors = ioc::app::open_kafka_door(&site.settings).expect("a door");
         append(&doors, &events(1000, 2000)).await;
-        delete_below(&site, 1500).await;
+        delete_below(&site, 0, 1500).await;
         let app = site.start(false).await;
         read_to(&app, 2000.0).await;
         assert_eq!(metric(&app, "ioc_lost_records_total", ""), 500.0);
@@ -104,7 +94,7 @@ fn records_deleted_before_they_were_read_are_journaled_and_counted() {
 
         // nothing is left after the deleted ones: time goes on all the same
         append(&doors, &events(2020, 2030)).await;
-        delete_below(&site, 2030).await;
+        delete_below(&site, 0, 2030).await;
         let app = site.start(false).await;
         until(LIMIT, "it is live", async || metric(&app, "ioc_live", "") == 1.0 && metric(&app, "ioc_lost_records_total", "") == 10.0)
             .await;
