@@ -63,6 +63,16 @@ async function signIn(page, token) {
 
 export const inState = (page, state) => page.locator(`${id('connection')}[data-state="${state}"]`).waitFor({ state: 'attached' });
 
+/** Asks in the page until what comes is true, and gives it. `waitForFunction` takes any promise for true: what asks the server goes through here. */
+export async function until(page, ask, given, within = 30_000) {
+  for (const end = Date.now() + within; ;) {
+    const came = await page.evaluate(ask, given);
+    if (came) return came;
+    assert.ok(Date.now() < end, `not within ${within / 1000} s: ${ask}`);
+    await page.evaluate(() => new Promise((done) => { setTimeout(done, 200); }));
+  }
+}
+
 /** Fonts, and whatever still fades, are done. */
 export const settled = (page) => page.evaluate(async () => {
   await document.fonts.ready;

@@ -1,5 +1,5 @@
 //! The REST interface. Every answer is a value, refusals too; nothing here throws for what a server or a network does.
-import type { ActRequest, AlertDetail, AlertView, AlertsPage, BulkAnswer, BulkRequest, Catalog, Explanation, Me, PipelinesNow, Problem, RejectedPage, SourceView, SourcesNow, Timeline, Trend } from './wire';
+import type { ActRequest, AlertDetail, AlertView, AlertsPage, BulkAnswer, BulkRequest, Catalog, Explanation, LatePage, Me, PipelinesNow, Problem, RedriveRequest, RedrivenView, RejectedPage, SourceView, SourcesNow, Timeline, Trend } from './wire';
 import { pastQuery, type Past } from './route';
 
 export type Answer<T> =
@@ -7,15 +7,17 @@ export type Answer<T> =
   | { ok: false; status: number; /** 0: no answer at all. */ problem: Problem | null; body: unknown };
 
 const PATIENCE = 10_000;
+/** A verdict is waited for up to 10 s. */
+const REDRIVE_PATIENCE = 20_000;
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
+async function call<T>(method: string, path: string, body?: unknown, patience = PATIENCE): Promise<Answer<T>> {
   try {
     const response = await fetch(path, {
       method,
       credentials: 'same-origin',
       headers: body === undefined ? {} : { 'content-type': 'application/json' },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(patience),
     });
     const text = await response.text();
     let value: unknown = null;
@@ -76,6 +78,8 @@ export const getTimeline = () => call<Timeline>('GET', '/api/v1/timeline');
 export const getPipelines = () => call<PipelinesNow>('GET', '/api/v1/pipelines');
 export const explainWindow = (pipeline: string, measurement: string) => call<Explanation>('GET', `/api/v1/pipelines/${encodeURIComponent(pipeline)}/explain?${new URLSearchParams({ measurement })}`);
 export const getRejected = (limit: number) => call<RejectedPage>('GET', `/api/v1/rejected?limit=${limit}`);
+export const getLate = (source: string, limit: number) => call<LatePage>('GET', `/api/v1/late?${new URLSearchParams({ source, limit: String(limit) })}`);
+export const redrive = (number: number, name: string | null) => call<RedrivenView[]>('POST', '/api/v1/rejected/redrive', { numbers: [number], reason: null, since: null, again: true, name } satisfies RedriveRequest, REDRIVE_PATIENCE);
 export function getHistory(past: Past, after: string | null, limit: number) {
   const query = pastQuery(past);
   query.set('limit', String(limit));

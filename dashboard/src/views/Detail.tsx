@@ -162,7 +162,7 @@ function Values({ alert }: { alert: AlertView }) {
               <tr key={field}>
                 <th scope="row">{fieldName(field, lang.value)}</th>
                 <td class="number strong"><Value value={e.values[field]} unit={unit} /></td>
-                <td class={`number ${fresh}`}>{figure ? <Value value={figure.values[field]} unit={unit} /> : '–'}</td>
+                <td class={`number ${fresh}`}>{figure ? <>{figure.approx && figure.values[field] !== undefined && '≈ '}<Value value={figure.values[field]} unit={unit} /></> : '–'}</td>
                 <td class="number quiet">{limit(field, false)}</td>
                 <td class="number quiet">{limit(field, true)}</td>
               </tr>

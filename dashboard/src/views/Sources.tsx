@@ -1,12 +1,13 @@
 //! The sources page: who is heard, who is silent, late, refused, whose clock is wrong; by area, worst first.
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { getAllSources, getRejected } from '../api';
+import { getAllSources } from '../api';
 import { formatAge, formatNumber, formatSpan } from '../format';
 import { CLOCK_AHEAD, sourcesByArea, trouble, type AreaSources } from '../live/sources';
 import { greetings, lang, now, t, view, zone } from '../store';
 import type { Key } from '../i18n';
-import type { RejectedView, SourceView } from '../wire';
+import type { SourceView } from '../wire';
+import { Late, Rejected } from './Samples';
 
 const AGAIN = 15_000;
 const MANY = 40;
@@ -90,7 +91,8 @@ function Table({ areas }: { areas: AreaSources[] }) {
 const age = (at: number | null): string => (at === null ? t('sources.never') : formatAge(at, now.value, zone.value, lang.value));
 
 function Line({ source: s }: { source: SourceView }) {
-  const samples = useSignal(false);
+  const shown = useSignal<'rejected' | 'late' | null>(null);
+  const press = (what: 'rejected' | 'late') => (): void => { shown.value = shown.value === what ? null : what; };
   return (
     <>
       <tr data-source={s.id} class={trouble(s) > 0 ? '' : 'quiet'}>
@@ -98,54 +100,25 @@ function Line({ source: s }: { source: SourceView }) {
         <td class={`number${s.silent ? ' bad' : ''}`}>{s.silent ? t('sources.silent') : s.cadence_ms === null ? '' : formatSpan(s.cadence_ms, lang.value)}</td>
         <td class="number quiet">{age(s.last_heard)}</td>
         <Counts late={s.late} rejected={s.rejected} conflict={s.conflict} emptied={s.invalid_field}
-          onRejected={() => { samples.value = !samples.value; }} open={samples.value} name={s.name[lang.value]} />
+          onPress={press} open={shown.value} name={s.name[lang.value]} />
         <Clock ms={s.clock_offset_ms} />
       </tr>
-      {samples.value && <tr><td colSpan={8}><Samples source={s.id} /></td></tr>}
+      {shown.value !== null && <tr><td colSpan={8}>{shown.value === 'late' ? <Late source={s.id} /> : <Rejected source={s.id} />}</td></tr>}
     </>
   );
 }
 
-const LOOKED_AT = 500;
-const SHOWN = 3;
+interface CountsOf { late: number; rejected: number; conflict: number; emptied: number; onPress?: (what: 'rejected' | 'late') => () => void; open?: 'rejected' | 'late' | null; name?: string }
 
-/** What was refused of one source: the newest, with the reason and the beginning of its bytes. */
-function Samples({ source }: { source: string }) {
-  const found = useSignal<RejectedView[] | null>(null);
-  const failed = useSignal(false);
-  useEffect(() => {
-    let gone = false;
-    void getRejected(LOOKED_AT).then((answer) => {
-      if (gone) return;
-      failed.value = !answer.ok;
-      if (answer.ok) found.value = answer.value.records.filter((r) => r.source === source);
-    });
-    return () => { gone = true; };
-  }, [source]);
-  if (failed.value) return <p class="said">{t('sources.samples_failed')}</p>;
-  if (found.value === null) return <p class="quiet" role="status">{t('detail.loading')}</p>;
-  if (found.value.length === 0) return <p class="quiet">{t('sources.no_samples')}</p>;
-  return (
-    <div data-testid="samples">
-      <p class="quiet">{t('sources.samples', { n: found.value.length })}</p>
-      {found.value.slice(0, SHOWN).map((r) => (
-        <div class="sample" key={r.number}>
-          <p><b>{r.reason}</b> {r.path !== '' && <code>{r.path}</code>} {r.detail} <span class="quiet">{r.topic}/{r.partition} @{r.offset}{r.broker_time !== null && ` · ${age(r.broker_time)}`}</span></p>
-          <pre tabIndex={0}>{r.raw.slice(0, 600)}</pre>
-        </div>
-      ))}
-    </div>
-  );
-}
-
-function Counts(c: { late: number; rejected: number; conflict: number; emptied: number; onRejected?: () => void; open?: boolean; name?: string }) {
+function Counts(c: CountsOf) {
   const cell = (n: number) => <td class={`number${n > 0 ? '' : ' quiet'}`}>{n > 0 ? formatNumber(n, lang.value) : '–'}</td>;
+  const samples = (what: 'rejected' | 'late', n: number) => (n > 0 && c.onPress
+    ? <td class="number"><button type="button" class="linkish" data-testid={`show-${what}`} aria-expanded={c.open === what} aria-label={`${n}: ${t(`sources.show_${what}`, { name: c.name ?? '' })}`} onClick={c.onPress(what)}>{formatNumber(n, lang.value)}</button></td>
+    : cell(n));
   return (
     <>
-      {cell(c.late)}
-      {c.rejected > 0 && c.onRejected
-        ? <td class="number"><button type="button" class="linkish" data-testid="show-samples" aria-expanded={c.open} aria-label={`${c.rejected}: ${t('sources.show_samples', { name: c.name ?? '' })}`} onClick={c.onRejected}>{formatNumber(c.rejected, lang.value)}</button></td>
-        : cell(c.rejected)}
+      {samples('late', c.late)}
+      {samples('rejected', c.rejected)}
       {cell(c.conflict)}
       {cell(c.emptied)}
     </>

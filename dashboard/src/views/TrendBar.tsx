@@ -46,7 +46,7 @@ function Shown({ choice, alert, follows }: { choice: FigureChoice; alert: AlertV
         {measurementName(choice.measurement, lang.value).toLowerCase() !== fieldName(choice.field, lang.value).toLowerCase() && <p>{measurementName(choice.measurement, lang.value)}</p>}
         <p class="quiet">{[area ? shortAreaName(area) : null, keyWords(choice.key)].filter((w) => w).join(' · ')}</p>
         <p class={`big ${fresh}`} data-testid="trend-value">
-          {formatValue(figure?.values[choice.field], unit, lang.value)}
+          {figure?.approx && figure.values[choice.field] !== undefined && '≈ '}{formatValue(figure?.values[choice.field], unit, lang.value)}
           {figure && fresh !== 'fresh' && <span class="quiet age"> {formatAge(figure.end, now.value, zone.value, lang.value)}</span>}
         </p>
         {(follows || trend.phase !== 'ready') && <p class="quiet">{trend.phase === 'failed' ? t('trend.failed') : trend.phase === 'loading' ? t('trend.loading') : t('trend.follow')}</p>}
