@@ -2,7 +2,7 @@
 // regains it, and nothing is lost.
 //   IOC_RULE  the rule whose alert is waited for, e.g. flow_stopped; without it any
 import assert from 'node:assert/strict';
-import { api, axe, id, inState, nameIfAsked, origin, patience, settled, story } from './harness.mjs';
+import { api, axe, id, inState, nameIfAsked, origin, patience, settled, story, until } from './harness.mjs';
 
 const NAME = 'Nguyễn Thị Ánh';
 
@@ -39,12 +39,12 @@ await story('operator', async ({ open, begin, shot }) => {
   assert.equal(await page.locator('html').getAttribute('lang'), 'vi');
 
   /** What the page lists and what the server holds as open are the same alerts in the same versions. */
-  const sameAsServer = () => page.waitForFunction(async () => {
+  const sameAsServer = () => until(page, async () => {
     const answer = await fetch('/api/v1/alerts?open=true');
     const wanted = (await answer.json()).filter((a) => (a.condition === 'firing' || a.condition === 'no_data') && a.handling !== 'closed');
     const rows = new Map([...document.querySelectorAll('[data-testid=alert-row]')].map((r) => [r.dataset.alertId, Number(r.dataset.version)]));
     return wanted.every((a) => (rows.get(a.id) ?? -1) >= a.version);
-  }, undefined, { polling: 500 });
+  });
 
   begin('an alert is there, or appears');
   const rule = process.env.IOC_RULE ? `[data-rule="${process.env.IOC_RULE}"]` : '';

@@ -1,7 +1,7 @@
 // An analyst opens an alert in replay: ten minutes before it began nothing of it is there; it begins as it was seen then; one key returns to live.
 //   IOC_RULE  the rule whose alert is waited for, e.g. flow_stopped; without it any
 import assert from 'node:assert/strict';
-import { api, axe, id, inState, patience, settled, story } from './harness.mjs';
+import { api, axe, id, inState, patience, settled, story, until } from './harness.mjs';
 
 /** The handling that an act leaves; reopening gives it back to who has it. */
 const HANDLED = { acknowledged: 'acknowledged', unacknowledged: 'new', assigned: 'assigned', closed: 'closed', reopened: undefined };
@@ -109,11 +109,11 @@ await story('replay', async ({ open, begin, shot }) => {
   await sign.waitFor({ state: 'detached' });
   assert.doesNotMatch(new URL(page.url()).hash, /at=/);
   await inState(page, 'live');
-  await page.waitForFunction(async () => {
+  await until(page, async () => {
     const wanted = (await (await fetch('/api/v1/alerts?open=true')).json()).filter((a) => (a.condition === 'firing' || a.condition === 'no_data') && a.handling !== 'closed');
     const rows = new Map([...document.querySelectorAll('[data-testid=alert-row]')].map((r) => [r.dataset.alertId, Number(r.dataset.version)]));
     return wanted.every((a) => (rows.get(a.id) ?? -1) >= a.version);
-  }, undefined, { polling: 500 });
+  });
   const { body: after } = await api(page, `/api/v1/alerts/${alert}`);
   assert.equal(after.alert.handling, known.alert.handling, 'the replay has changed nothing');
 });

@@ -1,6 +1,6 @@
 // Two operators on one alert: neither overwrites the other, and what was typed is still there. IOC_RULE: whose alert is waited for.
 import assert from 'node:assert/strict';
-import { api, id, inState, nameIfAsked, patience, story } from './harness.mjs';
+import { api, id, inState, nameIfAsked, patience, story, until } from './harness.mjs';
 
 await story('two', async ({ open, begin, shot }) => {
   begin('both look at the same alert');
@@ -42,10 +42,10 @@ await story('two', async ({ open, begin, shot }) => {
   await lan.keyboard.press('Enter');
   await nameIfAsked(lan, 'Trần Thị Lan', lan.locator(id('assigned-to')));
   const assigned = before.history.filter((h) => h.what === 'assigned').length;
-  await lan.waitForFunction(async ([of, was]) => {
+  await until(lan, async ([of, was]) => {
     const { history } = await (await fetch(`/api/v1/alerts/${of}`)).json();
     return history.filter((h) => h.what === 'assigned').length > was;
-  }, [alert, assigned], { polling: 200 });
+  }, [alert, assigned]);
   release();
 
   begin('Đức is told what she did; his words are still there, and go through the second time');
