@@ -60,7 +60,7 @@ function Group({ measurement, list }: { measurement: string; list: FigureView[] 
     <table class="values figures" data-testid="figures" data-measurement={measurement}>
       <caption>{measurementName(measurement, lang.value)}</caption>
       <thead>
-        <tr><th scope="col" /> {fields.map((f) => <th key={f} scope="col" class="number">{fieldName(f, lang.value)}</th>)}</tr>
+        <tr><td /> {fields.map((f) => <th key={f} scope="col" class="number">{fieldName(f, lang.value)}</th>)}</tr>
       </thead>
       <tbody>{list.slice(0, MAX_FIGURES).map((figure) => <Line key={keyOf(figure.key)} figure={figure} fields={fields} every={m?.every_ms ?? 0} />)}</tbody>
       {list.length > MAX_FIGURES && <tfoot><tr><td colSpan={fields.length + 1} class="quiet">{t('detail.more_figures', { n: list.length - MAX_FIGURES })}</td></tr></tfoot>}

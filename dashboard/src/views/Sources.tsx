@@ -113,7 +113,7 @@ interface CountsOf { late: number; rejected: number; conflict: number; emptied: 
 function Counts(c: CountsOf) {
   const cell = (n: number) => <td class={`number${n > 0 ? '' : ' quiet'}`}>{n > 0 ? formatNumber(n, lang.value) : '–'}</td>;
   const samples = (what: 'rejected' | 'late', n: number) => (n > 0 && c.onPress
-    ? <td class="number"><button type="button" class="linkish" data-testid={`show-${what}`} aria-expanded={c.open === what} aria-label={`${n}: ${t(`sources.show_${what}`, { name: c.name ?? '' })}`} onClick={c.onPress(what)}>{formatNumber(n, lang.value)}</button></td>
+    ? <td class="number"><button type="button" class="linkish" data-testid={`show-${what}`} aria-expanded={c.open === what} aria-label={`${n}: ${t(`sources.show.${what}`, { name: c.name ?? '' })}`} onClick={c.onPress(what)}>{formatNumber(n, lang.value)}</button></td>
     : cell(n));
   return (
     <>
