@@ -14,7 +14,7 @@ import { translate, type Key } from './i18n';
 import { EMPTY, applyAlert, applySnapshot, applyUpdates, type Board } from './live/board';
 import { Connection, type Access, type LinkState } from './live/connection';
 import { keepSamples, sampleOf, type Sample } from './live/latency';
-import { membersOf, placesOf, type Era } from './live/places';
+import { membersOf, placeByArea, placesOf, shapesOf, type Era } from './live/places';
 import { alertsByArea, countBySector, countBySeverity, hiddenCriticals, isUnacknowledged, orderQueue, type Filter, type Reader } from './live/queue';
 import type { Span } from './live/span';
 import { formatRoute, parseRoute, type FigureChoice, type Layer, type Past, type Selection, type Theme, type View } from './route';
@@ -81,7 +81,7 @@ export const queue = computed(() => orderQueue(alerts.value.values(), filter.val
 export const counts = computed(() => countBySeverity(alerts.value.values()));
 export const sectorCounts = computed(() => countBySector(alerts.value.values()));
 export const hidden = computed(() => hiddenCriticals(alerts.value.values(), filter.value, reader.value));
-export const byArea = computed(() => alertsByArea(alerts.value.values()));
+export const byArea = computed(() => alertsByArea(alerts.value.values(), placeOf.value));
 export const unacknowledged = computed(() => {
   let n = 0;
   for (const a of alerts.value.values()) if (isUnacknowledged(a)) n += 1;
@@ -104,6 +104,10 @@ export const measurements = computed(() => new Map<string, MeasurementView>((cat
 export const rules = computed(() => new Map<string, RuleView>((catalog.value?.rules ?? []).map((r) => [`${r.pipeline}/${r.rule}`, r])));
 export const ruleOf = (a: AlertView): RuleView | undefined => rules.value.get(`${a.pipeline}/${a.rule}`);
 export const places = computed(() => placesOf(catalog.value?.areas ?? [], catalog.value?.groups ?? [], era.value));
+/** Nothing in it while places are areas. */
+export const placeOf = computed<ReadonlyMap<string, string>>(() => (era.value === 'now' ? new Map() : placeByArea(places.value)));
+/** What the map draws: the areas, or the districts before them. */
+export const shapes = computed(() => (areas.value === null || era.value === 'now' ? areas.value : shapesOf(areas.value, places.value)));
 export const areaNames = computed(() => new Map([
   ...(catalog.value?.areas ?? []).map((a) => [a.code, a.name] as const),
   ...(catalog.value?.groups ?? []).map((g) => [g.code, g.name[lang.value]] as const),

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { WITHIN, keepSamples, middle, pathOf, sampleOf, type Sample } from '../src/live/latency';
-import { figureLines, membersOf, placesOf } from '../src/live/places';
+import type { AreaCollection, AreaFeature } from '../src/api';
+import { aggregatesOf, valuesByArea } from '../src/live/layer';
+import { bordersOf, figureLines, membersOf, placeByArea, placesOf, shapesOf } from '../src/live/places';
 import { MOST_POINTS, piecesOf } from '../src/live/span';
 import { STEP, roundOf, stepAt, tellingField } from '../src/live/wall';
 import type { MeasurementView } from '../src/wire';
@@ -59,6 +61,29 @@ describe('places', () => {
   it('are communes now; before, districts and what had none', () => {
     expect(placesOf(areas, groups, 'now').map((p) => p.code)).toEqual(['24617', '24615', '22918']);
     expect(placesOf(areas, groups, 'former').map((p) => [p.code, p.members.size])).toEqual([['660', 2], ['22918', 1]]);
+  });
+  const square = (code: string, x: number): AreaFeature => ({ type: 'Feature', properties: { code, name: code, level: 'commune', parent: null }, geometry: { type: 'Polygon', coordinates: [[[x, 0], [x + 1, 0], [x + 1, 1], [x, 1], [x, 0]]] } });
+  it('are drawn as the shapes of their communes, without the borders between these', () => {
+    const map: AreaCollection = { type: 'FeatureCollection', features: [square('24615', 0), square('24617', 1), square('22918', 5)] };
+    const former = placesOf(areas, groups, 'former');
+    const shapes = shapesOf(map, former);
+    expect(shapes.features.map((f) => [f.properties.code, f.geometry.type, f.geometry.coordinates.length])).toEqual([['660', 'MultiPolygon', 2], ['22918', 'Polygon', 1]]);
+    expect(bordersOf(shapes).features.map((f) => f.geometry.coordinates)).toEqual([
+      [[[0, 0], [1, 0]], [[1, 1], [0, 1], [0, 0]], [[1, 0], [2, 0], [2, 1], [1, 1]]],
+      [[[5, 0], [6, 0], [6, 1], [5, 1], [5, 0]]],
+    ]);
+    expect(shapesOf(map, placesOf(areas, groups, 'now')).features).toEqual(map.features);
+  });
+  it('of several communes have sums and greatest values, never a mean of means', () => {
+    expect(aggregatesOf({ field: 'speed', unit: 'km/h' }, true)).toEqual(['max']);
+    expect(aggregatesOf({ field: 'speed', unit: 'km/h' }, false)).toEqual(['mean', 'sum', 'max']);
+    expect(aggregatesOf({ field: 'vehicles', unit: '' }, true)).toEqual(['sum', 'max']);
+    const measurement = m('traffic_queue', [['queue', 'm']]);
+    const rows = new Map([['a', figure('1', { values: { queue: 10 } })], ['b', figure('2', { values: { queue: 30 }, area: { code: '24615', name: '' } })]]);
+    const at = placeByArea(placesOf(areas, groups, 'former'));
+    expect([...valuesByArea(rows, measurement, 'queue', 'max', T0, at)].map(([code, v]) => [code, v.value, v.keys])).toEqual([['660', 30, 2]]);
+    const lines = figureLines(new Map([['traffic_queue', rows]]), [measurement], new Set(['24615', '24617']), T0);
+    expect(lines.map((line) => [line.aggregate, line.value, line.keys])).toEqual([['max', 30, 2]]);
   });
   it('are found by the code of a group or an area', () => {
     expect([...membersOf(['660', '22918'], groups)]).toEqual(['660', '24615', '24617', '22918']);

@@ -136,6 +136,7 @@ export const en: Record<Key, string> = {
   'part.again': 'Try again',
   'era.choice': 'Era of the boundaries',
   'era.now': 'Communes (since 7/2025)',
+  'era.members': '{n} {n:commune|communes} of today',
   'era.former': 'Former districts (until 6/2025)',
 
   'map.title': 'Map of the areas',

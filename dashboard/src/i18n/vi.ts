@@ -135,6 +135,7 @@ export const vi = {
   'part.again': 'Thử lại',
   'era.choice': 'Thời kỳ địa giới',
   'era.now': 'Xã/phường (từ 7/2025)',
+  'era.members': 'Gồm {n} xã/phường ngày nay',
   'era.former': 'Huyện cũ (đến 6/2025)',
 
   'map.title': 'Bản đồ địa bàn',

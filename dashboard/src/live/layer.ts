@@ -14,14 +14,22 @@ export function defaultAggregate(field: FieldView): Aggregate {
   return field.unit === '' ? 'sum' : 'mean';
 }
 
+/** How a field is put together, the usual first. Of several areas no mean: it would be one of means, each of another number of values. */
+export function aggregatesOf(field: FieldView, several: boolean): readonly Aggregate[] {
+  const usual = defaultAggregate(field);
+  if (several) return usual === 'sum' ? ['sum', 'max'] : ['max'];
+  return [usual, ...AGGREGATES.filter((a) => a !== usual)];
+}
+
 /** The values of an area's keys combined; the age is that of the newest, stale keys are left out while fresher ones exist. */
-export function valuesByArea(figures: FiguresOf | undefined, measurement: MeasurementView, field: string, how: Aggregate, now: number): Map<string, AreaValue> {
+export function valuesByArea(figures: FiguresOf | undefined, measurement: MeasurementView, field: string, how: Aggregate, now: number, placeOf: ReadonlyMap<string, string> = new Map()): Map<string, AreaValue> {
   const groups = new Map<string, FigureView[]>();
   for (const figure of figures?.values() ?? []) {
     if (!figure.area || figure.state === 'withdrawn' || figure.values[field] === undefined) continue;
-    const group = groups.get(figure.area.code);
+    const place = placeOf.get(figure.area.code) ?? figure.area.code;
+    const group = groups.get(place);
     if (group) group.push(figure);
-    else groups.set(figure.area.code, [figure]);
+    else groups.set(place, [figure]);
   }
   const out = new Map<string, AreaValue>();
   for (const [area, group] of groups) {

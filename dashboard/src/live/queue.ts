@@ -111,13 +111,15 @@ export function nextSelection(order: readonly string[], selected: string | null,
 
 export interface AreaAlerts { worst: Severity; open: number; unacknowledged: number; noData: boolean }
 /** Worst open alert of each area, for the map. */
-export function alertsByArea(alerts: Iterable<AlertView>): Map<string, AreaAlerts> {
+/** By area, or by the place that an area belongs to. */
+export function alertsByArea(alerts: Iterable<AlertView>, placeOf: ReadonlyMap<string, string> = new Map()): Map<string, AreaAlerts> {
   const areas = new Map<string, AreaAlerts>();
   for (const a of alerts) {
     if (!a.area || !isOpen(a)) continue;
-    const known = areas.get(a.area.code);
+    const place = placeOf.get(a.area.code) ?? a.area.code;
+    const known = areas.get(place);
     if (!known) {
-      areas.set(a.area.code, { worst: a.severity, open: 1, unacknowledged: isUnacknowledged(a) ? 1 : 0, noData: a.condition === 'no_data' });
+      areas.set(place, { worst: a.severity, open: 1, unacknowledged: isUnacknowledged(a) ? 1 : 0, noData: a.condition === 'no_data' });
       continue;
     }
     known.open += 1;

@@ -9,6 +9,7 @@ import type { AreaCollection } from '../api';
 import { SEVERITIES } from '../live/queue';
 import { HATCH, SHAPES, TICK, type Look } from '../ui/shape';
 import type { Severity } from '../wire';
+import { bordersOf } from '../live/places';
 import { anchorOf, boxOf, type Anchor, type Box } from './place';
 
 setWorkerUrl(workerUrl);
@@ -125,7 +126,8 @@ export class ProvinceMap {
         const id = look ? `${look.fill ?? ''}|${look.edge ?? ''}` : '';
         if (this.shown.get(code) === id) continue;
         this.shown.set(code, id);
-        this.map.setFeatureState({ source: 'areas', id: code }, { fill: look?.fill ?? null, edge: look?.edge ?? null });
+        this.map.setFeatureState({ source: 'areas', id: code }, { fill: look?.fill ?? null });
+        this.map.setFeatureState({ source: 'borders', id: code }, { edge: look?.edge ?? null });
       }
       const list = hatched.join(',');
       if (this.shown.get('hatch') === list) return;
@@ -165,8 +167,8 @@ export class ProvinceMap {
   /** Takes a mark from one area and gives it to another. */
   private mark(name: 'selected' | 'hovered', from: string | null, to: string | null): string | null {
     if (from === to) return to;
-    if (from !== null) this.map.setFeatureState({ source: 'areas', id: from }, { [name]: false });
-    if (to !== null) this.map.setFeatureState({ source: 'areas', id: to }, { [name]: true });
+    if (from !== null) this.map.setFeatureState({ source: 'borders', id: from }, { [name]: false });
+    if (to !== null) this.map.setFeatureState({ source: 'borders', id: to }, { [name]: true });
     return to;
   }
 
@@ -323,6 +325,7 @@ function styleOf(areas: AreaCollection, colors: Colors, scale: number): StyleSpe
     version: 8,
     sources: {
       areas: { type: 'geojson', data: areas as never, promoteId: 'code', tolerance: 0.3 },
+      borders: { type: 'geojson', data: bordersOf(areas) as never, promoteId: 'code', tolerance: 0.3 },
       points: { type: 'geojson', data: none },
       sources: { type: 'geojson', data: none },
     },
@@ -330,9 +333,9 @@ function styleOf(areas: AreaCollection, colors: Colors, scale: number): StyleSpe
       { id: 'ground', type: 'background', paint: { 'background-color': colors.ground } },
       { id: 'fill', type: 'fill', source: 'areas', paint: { 'fill-color': fillOf(colors), 'fill-antialias': false } },
       { id: 'hatch', type: 'fill', source: 'areas', filter: ['==', ['get', 'code'], ''], paint: { 'fill-pattern': 'hatch', 'fill-opacity': 0.6 } },
-      { id: 'line', type: 'line', source: 'areas', paint: { 'line-color': colors.line, 'line-width': ['interpolate', ['linear'], ['zoom'], 7, 0.7 * scale, 11, 1.5 * scale] } },
-      { id: 'edge', type: 'line', source: 'areas', paint: { 'line-color': ['to-color', ['feature-state', 'edge'], 'rgba(0,0,0,0)'], 'line-width': 2 * scale } },
-      { id: 'mark', type: 'line', source: 'areas', paint: { 'line-color': markOf(colors), 'line-width': 2 } },
+      { id: 'line', type: 'line', source: 'borders', paint: { 'line-color': colors.line, 'line-width': ['interpolate', ['linear'], ['zoom'], 7, 0.7 * scale, 11, 1.5 * scale] } },
+      { id: 'edge', type: 'line', source: 'borders', paint: { 'line-color': ['to-color', ['feature-state', 'edge'], 'rgba(0,0,0,0)'], 'line-width': 2 * scale } },
+      { id: 'mark', type: 'line', source: 'borders', paint: { 'line-color': markOf(colors), 'line-width': 2 } },
       {
         id: 'sources', type: 'circle', source: 'sources', minzoom: SOURCES_FROM, filter: ['!', ['get', 'bad']],
         paint: { 'circle-radius': 3, 'circle-color': colors.quiet, 'circle-stroke-width': 1, 'circle-stroke-color': colors.ground },

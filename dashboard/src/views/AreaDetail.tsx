@@ -3,18 +3,20 @@ import { formatAge, formatMoment, formatValue, freshness } from '../format';
 import { fieldName, measurementName } from '../i18n/names';
 import { keyOf } from '../live/board';
 import { compareAlerts } from '../live/queue';
-import { areaNames, figureChoice, figures, lang, measurements, now, select, t, zone } from '../store';
+import { areaNames, catalog, figureChoice, figures, lang, measurements, now, select, t, zone } from '../store';
 import { Shape, lookOf } from '../ui/shape';
 import type { FigureView } from '../wire';
 import { CloseButton, chooseFigure, openAlertsOf } from './Detail';
 import { keyWords, unitOf } from './figure';
+import { Lines } from './PlaceFigures';
 
 const MAX_FIGURES = 60;
 
 export function AreaDetail({ code }: { code: string }) {
   const name = areaNames.value.get(code) ?? code;
   const open = openAlertsOf(code).sort(compareAlerts);
-  const groups = groupsOf(code);
+  const group = catalog.value?.groups.find((g) => g.code === code);
+  const groups = group ? [] : groupsOf(code);
   return (
     <div class="scroll" data-testid="detail-area" data-area={code}>
       <header class="detail-head">
@@ -37,9 +39,16 @@ export function AreaDetail({ code }: { code: string }) {
       </section>
       <section>
         <h3>{t('detail.figures')}</h3>
-        {groups.length === 0 && <><p>{t('detail.no_figures')}</p><p class="quiet">{t('detail.no_figures_next')}</p></>}
+        {group && <Lines place={{ members: new Set(group.members) }} measurements={catalog.value?.measurements ?? []} />}
+        {!group && groups.length === 0 && <><p>{t('detail.no_figures')}</p><p class="quiet">{t('detail.no_figures_next')}</p></>}
         {groups.map(([measurement, list]) => <Group key={measurement} measurement={measurement} list={list} />)}
       </section>
+      {group && (
+        <section data-testid="members">
+          <h3>{t('era.members', { n: group.members.length })}</h3>
+          <ul class="plain">{group.members.map((member) => <li key={member}><button type="button" class="line" onClick={() => select({ kind: 'area', code: member })}>{areaNames.value.get(member) ?? member}</button></li>)}</ul>
+        </section>
+      )}
     </div>
   );
 }

@@ -2,14 +2,14 @@
 import { formatAge, formatValue } from '../format';
 import { fieldName } from '../i18n/names';
 import { rankOf } from '../live/queue';
-import { byArea, catalog, lang, now, select, selection, t, zone } from '../store';
+import { byArea, lang, now, places, select, selection, t, zone } from '../store';
 import { Shape } from '../ui/shape';
 import { drawn } from './layers';
 
 export function AreaTable() {
   const d = drawn.value;
   const collator = new Intl.Collator('vi');
-  const rows = (catalog.value?.areas ?? []).map((a) => ({ code: a.code, name: a.name, state: byArea.value.get(a.code), value: d?.values.get(a.code) }));
+  const rows = places.value.map((a) => ({ code: a.code, name: a.name[lang.value], state: byArea.value.get(a.code), value: d?.values.get(a.code) }));
   rows.sort((a, b) => (a.state ? rankOf(a.state.worst) : 9) - (b.state ? rankOf(b.state.worst) : 9) || (b.state?.open ?? 0) - (a.state?.open ?? 0) || collator.compare(a.name, b.name));
   return (
     <div class="table-frame" tabIndex={0} role="region" aria-label={t('map.as_table')}>

@@ -4,8 +4,9 @@ import { getAlert } from '../api';
 import { formatAge, formatMoment, formatNumber, formatOperator, formatSpan, formatTime, formatValue, freshness } from '../format';
 import { fieldName } from '../i18n/names';
 import { keyOf } from '../live/board';
+import { membersOf } from '../live/places';
 import { isOpen, isUnacknowledged } from '../live/queue';
-import { alerts, board, figureChoice, figures, hasPicture, lang, link, measurements, mode, now, ruleOf, select, selection, t, zone } from '../store';
+import { alerts, board, catalog, figureChoice, figures, hasPicture, lang, link, measurements, mode, now, ruleOf, select, selection, t, zone } from '../store';
 import { Shape, lookOf } from '../ui/shape';
 import type { Key } from '../i18n';
 import type { AlertDetail, AlertView, HistoryEntry } from '../wire';
@@ -217,6 +218,7 @@ function History({ entries, alert }: { entries: HistoryEntry[]; alert: AlertView
 
 /** Used by the area's detail too. */
 export function openAlertsOf(code: string): AlertView[] {
-  return [...alerts.value.values()].filter((a) => a.area?.code === code && isOpen(a));
+  const members = membersOf([code], catalog.value?.groups ?? []);
+  return [...alerts.value.values()].filter((a) => a.area !== null && members.has(a.area.code) && isOpen(a));
 }
 export const chooseFigure = (measurement: string, field: string, key: Record<string, string>): void => { figureChoice.value = { measurement, field, key }; };

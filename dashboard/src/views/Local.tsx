@@ -1,18 +1,18 @@
-//! The local centre's page, made for a phone: own alerts, then own figures, then the map, which is loaded when it is asked for.
+//! The local centre's page, made for a phone: own alerts, then own then the map, which is loaded when it is asked for.
 import '../ui/local.css';
 import { useSignal } from '@preact/signals';
 import { useEffect, useLayoutEffect } from 'preact/hooks';
-import { formatAge, formatTime, formatValue } from '../format';
-import { fieldName, measurementName } from '../i18n/names';
-import { figureLines, type FigureLine, type Place } from '../live/places';
+import { formatTime } from '../format';
+import type { Place } from '../live/places';
 import { compareAlerts, isListed, isOpen, isUnacknowledged, ownerOf, rankOf } from '../live/queue';
 import {
-  alerts, board, catalog, coarseNow, counts, era, figures, hasPicture, health, helping, lang, me, myName, now, openAccess, places, searching, select, selection, setLang, setTheme, shownOrder, signOut, t, theme, zone,
+  alerts, board, catalog, counts, era, hasPicture, health, helping, lang, me, myName, now, openAccess, places, searching, select, selection, setLang, setTheme, shownOrder, signOut, t, theme, zone,
 } from '../store';
 import { lazy } from '../ui/lazy';
 import { Shape } from '../ui/shape';
-import type { AlertView, MeasurementView } from '../wire';
+import type { AlertView } from '../wire';
 import { AlertRow } from './AlertRow';
+import { Lines } from './PlaceFigures';
 import { Notices } from './Notices';
 
 const MOST_ROWS = 100;
@@ -137,38 +137,6 @@ function placesWithAlerts(): WithAlerts[] {
   });
   const rank = (p: WithAlerts): number => (p.worst ? rankOf(p.worst) : 9);
   return all.map((p, i) => ({ p, i })).sort((a, b) => rank(a.p) - rank(b.p) || b.p.open - a.p.open || a.i - b.i).map(({ p }) => p);
-}
-
-function Lines({ place, measurements }: { place: Place; measurements: readonly MeasurementView[] }) {
-  const lines = figureLines(figures.value, measurements, place.members, coarseNow.value);
-  const [only] = place.members;
-  if (lines.length === 0) return <p class="quiet place-none">{t('detail.no_figures')}</p>;
-  return (
-    <>
-      <table class="values">
-        <caption class="visually-hidden">{t('detail.figures')}</caption>
-        <tbody>{lines.map((line) => <Line key={`${line.measurement.measurement}.${line.field.field}`} line={line} />)}</tbody>
-      </table>
-      {place.members.size === 1 && only !== undefined && <button type="button" class="linkish" onClick={() => select({ kind: 'area', code: only })}>{t('local.each')}</button>}
-    </>
-  );
-}
-
-function Line({ line }: { line: FigureLine }) {
-  const name = measurementName(line.measurement.measurement, lang.value);
-  const field = fieldName(line.field.field, lang.value);
-  const notes = [
-    line.keys > 1 ? t('local.of', { how: t(`map.aggregate.${line.aggregate}`), n: line.keys }) : '',
-    line.heard !== null && line.expected !== null ? t('detail.heard', { heard: line.heard, expected: line.expected }) : '',
-    line.provisional ? t('state.provisional') : '',
-    line.freshness !== 'fresh' ? formatAge(line.end, coarseNow.value, zone.value, lang.value) : '',
-  ].filter((w) => w !== '');
-  return (
-    <tr class={line.freshness}>
-      <th scope="row">{name}{name.toLowerCase() !== field.toLowerCase() ? `: ${field}` : ''}{notes.length > 0 && <span class="quiet notes"> {notes.join(' · ')}</span>}</th>
-      <td class="number">{line.approx ? '≈ ' : ''}{formatValue(line.value, line.field.unit, lang.value)}</td>
-    </tr>
-  );
 }
 
 function OwnMap() {

@@ -6,7 +6,7 @@ import { fieldName, measurementName } from '../i18n/names';
 import { compareAlerts, isListed, isOpen, type AreaAlerts } from '../live/queue';
 import { trouble } from '../live/sources';
 import type { Hover, LabelLook, ProvinceMap } from '../map/province';
-import { alerts, areaNames, areas, board, byArea, coarseNow, figures, greetings, health, lang, loadAreas, measurements, now, select, selection, shownTheme, t, zone } from '../store';
+import { alerts, areaNames, areas, board, byArea, coarseNow, era, figures, greetings, health, lang, loadAreas, measurements, now, placeOf, select, selection, shapes, shownTheme, t, zone } from '../store';
 import { SHAPES, HATCH, Shape, lookOf } from '../ui/shape';
 import { getAllSources } from '../api';
 import type { AlertView, SourceView } from '../wire';
@@ -36,7 +36,7 @@ export function MapDrawing({ onFailed, scale = 1, still = false, show }: Drawing
     let gone = false;
     let stop = (): void => {};
     void loadMap().then(([{ ProvinceMap }, looks]) => {
-      const collection = areas.peek();
+      const collection = shapes.peek();
       if (gone || !host.current || !labels.current || !collection) return;
       const made = new ProvinceMap(host.current, labels.current, collection, looks.readColors(), {
         area: (code) => select({ kind: 'area', code }),
@@ -53,16 +53,17 @@ export function MapDrawing({ onFailed, scale = 1, still = false, show }: Drawing
     return () => {
       gone = true;
       stop();
+      ready.value = false;
       focusTargets.map = null;
       map.current?.destroy();
       map.current = null;
     };
-  }, [scale, still]);
+  }, [scale, still, era.value]);
   useEffect(() => { if (show !== undefined && ready.value) map.current?.show(show); }, [show, ready.value]);
   useSources(!still);
   return (
     <div class="map-frame">
-      <div class="map-host" ref={host} data-testid="map-canvas" data-ready={ready.value} />
+      <div class="map-host" ref={host} data-testid="map-canvas" data-ready={ready.value} data-shapes={shapes.value?.features.length ?? 0} />
       <div class="labels" ref={labels} aria-hidden="true" />
       {!ready.value && <p class="say quiet map-wait">{t('map.loading')}</p>}
       {!still && (
@@ -138,7 +139,8 @@ function selectionEffect(map: ProvinceMap): () => void {
   let shown: string | null = null;
   return effect(() => {
     const s = selection.value;
-    const code = s?.kind === 'area' ? s.code : s?.kind === 'alert' ? alerts.value.get(s.id)?.area?.code ?? null : null;
+    const area = s?.kind === 'area' ? s.code : s?.kind === 'alert' ? alerts.value.get(s.id)?.area?.code ?? null : null;
+    const code = area === null ? null : placeOf.value.get(area) ?? area;
     map.setSelected(code);
     if (code !== null && code !== shown) map.show(code);
     shown = code;
@@ -151,7 +153,7 @@ function labelEffect(map: ProvinceMap): () => void {
     const id = [...byArea.value].map(([code, a]) => `${code}${a.worst}${a.unacknowledged > 0}${a.open}${a.noData}`).sort().join() + (selection.value?.kind === 'area' ? selection.value.code : '');
     if (id === before) return;
     before = id;
-    map.setLabels((areas.value?.features ?? []).map((f) => labelOf(f.properties.code, shortAreaName(f.properties.name), byArea.value.get(f.properties.code))));
+    map.setLabels((shapes.value?.features ?? []).map((f) => labelOf(f.properties.code, shortAreaName(f.properties.name), byArea.value.get(f.properties.code))));
   });
 }
 
@@ -213,7 +215,7 @@ export function Legend() {
 
 /** The two alerts of an area that come first in the queue. */
 function worstOf(code: string | null): AlertView[] {
-  return [...alerts.value.values()].filter((a) => a.area?.code === code && isOpen(a)).sort(compareAlerts).slice(0, 2);
+  return [...alerts.value.values()].filter((a) => a.area !== null && (placeOf.value.get(a.area.code) ?? a.area.code) === code && isOpen(a)).sort(compareAlerts).slice(0, 2);
 }
 
 function Tip({ hover, width }: { hover: Hover; width: number }) {

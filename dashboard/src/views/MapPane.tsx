@@ -1,8 +1,8 @@
 //! The middle of the desk: the map, or the table in its place, and the layer menu.
 import { useSignal } from '@preact/signals';
 import { fieldName, measurementName } from '../i18n/names';
-import { AGGREGATES } from '../live/layer';
-import { areas, areasFailed, catalog, lang, layer, t } from '../store';
+import { AGGREGATES, aggregatesOf } from '../live/layer';
+import { areas, areasFailed, catalog, era, lang, layer, t } from '../store';
 import { AreaTable } from './AreaTable';
 import { drawn } from './layers';
 import { MapDrawing, useAreas, webgl } from './MapDrawing';
@@ -58,7 +58,7 @@ function LayerMenu() {
             const aggregate = AGGREGATES.find((a) => a === e.currentTarget.value) ?? null;
             if (layer.value) layer.value = { ...layer.value, aggregate };
           }}>
-            {AGGREGATES.map((a) => <option key={a} value={a}>{t(`map.aggregate.${a}`)}</option>)}
+            {aggregatesOf(d.field, era.value === 'former').map((a) => <option key={a} value={a}>{t(`map.aggregate.${a}`)}</option>)}
           </select>
         </label>
       )}

@@ -74,10 +74,7 @@ function AreaChip() {
   return (
     <select class="chip area-pick" data-testid="filter-area" aria-label={t('queue.area')} value="" onChange={(e) => { if (e.currentTarget.value !== '') filter.value = { ...f, areas: [e.currentTarget.value] }; }}>
       <option value="">{t('queue.area')}</option>
-      {(catalog.value?.groups.length ?? 0) > 0 && (
-        <optgroup label={t('era.former')}>{catalog.value?.groups.map((g) => <option key={g.code} value={g.code}>{g.name[lang.value]}</option>)}</optgroup>
-      )}
-      <optgroup label={t('era.now')}>{catalog.value?.areas.map((a) => <option key={a.code} value={a.code}>{a.name}</option>)}</optgroup>
+      {places.value.map((p) => <option key={p.code} value={p.code}>{p.name[lang.value]}</option>)}
     </select>
   );
 }

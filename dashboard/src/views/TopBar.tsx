@@ -11,12 +11,22 @@ import type { Severity } from '../wire';
 export function TopBar() {
   const place = catalog.value?.place[lang.value] ?? t('app.name');
   const count = places.value.length;
+  const areas = catalog.value?.areas.length ?? 0;
+  const groups = catalog.value?.groups.length ?? 0;
+  // communes that no former district of the registry holds stand for themselves
+  const rest = areas - new Set(catalog.value?.groups.flatMap((g) => g.members)).size;
   return (
     <header class="top">
       <h1 class="place" data-testid="place">
         <b>{place}</b>
-        {count > 0 && <span class="quiet"> · {t(era.value === 'former' ? 'top.areas_former' : 'top.areas', { n: count })}</span>}
+        {count > 0 && groups === 0 && <span class="quiet"> · {t('top.areas', { n: count })}</span>}
       </h1>
+      {groups > 0 && (
+        <select class="era" data-testid="era" aria-label={t('era.choice')} title={t('era.choice')} value={era.value} onChange={(e) => { era.value = e.currentTarget.value === 'former' ? 'former' : 'now'; }}>
+          <option value="now">{t('top.areas', { n: areas })}</option>
+          <option value="former">{t('top.areas_former', { n: groups })}{rest > 0 && ` + ${t('top.areas', { n: rest })}`}</option>
+        </select>
+      )}
       <Counts />
       <span class="stretch" />
       <ReplaySign />
