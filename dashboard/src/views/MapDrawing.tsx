@@ -150,10 +150,10 @@ function selectionEffect(map: ProvinceMap): () => void {
 function labelEffect(map: ProvinceMap): () => void {
   let before = '';
   return effect(() => {
-    const id = [...byArea.value].map(([code, a]) => `${code}${a.worst}${a.unacknowledged > 0}${a.open}${a.noData}`).sort().join() + (selection.value?.kind === 'area' ? selection.value.code : '');
+    const id = [...byArea.value].map(([code, a]) => `${code}${a.worst}${a.unacknowledged > 0}${a.open}${a.noData}`).sort().join() + (selection.value?.kind === 'area' ? selection.value.code : '') + lang.value;
     if (id === before) return;
     before = id;
-    map.setLabels((shapes.value?.features ?? []).map((f) => labelOf(f.properties.code, shortAreaName(f.properties.name), byArea.value.get(f.properties.code))));
+    map.setLabels((shapes.value?.features ?? []).map((f) => labelOf(f.properties.code, shortAreaName(areaNames.value.get(f.properties.code) ?? f.properties.name), byArea.value.get(f.properties.code))));
   });
 }
 
