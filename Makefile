@@ -1,10 +1,10 @@
 # One word per task; continuous integration runs the same words (.ci/run).
 .DEFAULT_GOAL := help
 SHELL := bash
-.PHONY: help demo demo-kafka test laws test-services test-api test-browser mutants lint score bench web ci
+.PHONY: help demo demo-kafka test laws test-services test-api test-browser test-browser-services mutants lint score bench web ci
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 29
 
 demo: ## build everything and play the simulated province and the recorded hour on http://127.0.0.1:8080; nothing else is needed
 	@.ci/needs
@@ -45,6 +45,12 @@ test-browser: ## operators, a local officer, every screen in headless Chromium a
 	cargo build --locked
 	dashboard/e2e/run
 
+test-browser-services: ## the main stories of test-browser on real Kafka and InfluxDB; screenshots in dashboard/e2e/shots/services
+	@.ci/needs browser services
+	@$(MAKE) --no-print-directory web
+	cargo build --locked
+	IOC_BACKEND=services dashboard/e2e/run
+
 mutants: ## breaks the program in named ways, one by one; each must turn the test of its contract red (about 25 min)
 	@.ci/needs services
 	tests/services/services up
@@ -74,7 +80,7 @@ bench: ## speed and exactness against the machine's limit; writes docs/benchmark
 web: dashboard/dist/index.html ## the page, built anew if its sources changed
 
 # `TESTED=1`: `make test` has just passed.
-ci: lint $(if $(TESTED),,test) test-services test-api test-browser ## lint, test, test-services, test-api, test-browser
+ci: lint $(if $(TESTED),,test) test-services test-api test-browser test-browser-services ## lint and every test
 
 dashboard/node_modules/.package-lock.json: dashboard/package.json dashboard/package-lock.json
 	cd dashboard && npm ci --no-audit --no-fund
