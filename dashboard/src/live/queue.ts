@@ -110,8 +110,7 @@ export function nextSelection(order: readonly string[], selected: string | null,
 }
 
 export interface AreaAlerts { worst: Severity; open: number; unacknowledged: number; noData: boolean }
-/** Worst open alert of each area, for the map. */
-/** By area, or by the place that an area belongs to. */
+/** Worst open alert of each area, or of the place that an area belongs to, for the map. */
 export function alertsByArea(alerts: Iterable<AlertView>, placeOf: ReadonlyMap<string, string> = new Map()): Map<string, AreaAlerts> {
   const areas = new Map<string, AreaAlerts>();
   for (const a of alerts) {
