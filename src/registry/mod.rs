@@ -100,7 +100,8 @@ impl Registry {
         let sources = sources::check_sources(drafts, &known, &mut errors);
         let calendar = calendar::decode_calendar(files, &mut errors);
         let indicators = indicators::decode_indicators(files, areas.as_ref().map(|(index, _)| index), &mut errors);
-        let names = names::decode_names(files, &mut errors);
+        let mut names = names::decode_names(files, &mut errors);
+        names.add("indicator", indicators.iter().map(|i| (i.code.clone(), Name { vi: i.name_vi.clone(), en: i.name_en.clone() })));
         match (areas, errors.is_empty()) {
             (Some((areas, straddles)), true) => {
                 let (sectors, hash) = (sectors.unwrap_or_default(), files.hash());
@@ -114,17 +115,13 @@ impl Registry {
         self.sectors.iter().find(|s| s.code == code)
     }
 
-    /// The Vietnamese and the English word for a value of a tag: as `names.yaml` has it, else an indicator's name, else that of the area that
-    /// a unit is.
+    /// The Vietnamese and the English word for a value of a tag: as `names` has it, else the name of the area that a unit is.
     pub fn word(&self, tag: &str, code: &str, at: Timestamp) -> Option<(&str, &str)> {
         if let Some(name) = self.names.get(tag, code) {
             return Some((&name.vi, &name.en));
         }
-        match tag {
-            "indicator" => self.indicators.get(code).map(|i| (i.name_vi.as_str(), i.name_en.as_str())),
-            "unit" => self.areas.by_code(code, at).map(|id| (self.areas.area(id).name.as_str(), self.areas.area(id).name.as_str())),
-            _ => None,
-        }
+        let area = if tag == "unit" { self.areas.by_code(code, at) } else { None };
+        area.map(|id| self.areas.area(id).name.as_str()).map(|name| (name, name))
     }
 
     /// The level of a unit that is an area.

@@ -4,6 +4,7 @@
 //!
 //! Invariants
 //! 1. A code stands once below its tag.
+//! 2. Indicators are named by `indicators.yaml`, unless this file names them.
 //!
 //! Called by: `Registry::parse`.
 
@@ -32,6 +33,14 @@ pub struct Names {
 impl Names {
     pub fn get(&self, tag: &str, code: &str) -> Option<&Name> {
         self.by_tag.get(tag)?.get(code)
+    }
+
+    /// Names that another file has; what stands in `names.yaml` goes before them.
+    pub(super) fn add(&mut self, tag: &str, others: impl Iterator<Item = (String, Name)>) {
+        let of_tag = self.by_tag.entry(tag.to_owned()).or_default();
+        for (code, name) in others {
+            of_tag.entry(code).or_insert(name);
+        }
     }
 
     pub fn by_tag(&self) -> &BTreeMap<String, BTreeMap<String, Name>> {

@@ -11,6 +11,8 @@
 //! views/handling.rs has what operators did.
 
 mod handling;
+
+pub use handling::verdict;
 mod told;
 
 pub use told::without_personal;
@@ -340,15 +342,9 @@ pub fn catalog(setup: &Setup, definitions: &Definitions, place: Text, time_zone:
 
 /// What the page calls values of tags. Units that are areas it knows by their names already.
 fn words(registry: &Registry) -> BTreeMap<String, BTreeMap<String, Text>> {
-    let text = |vi: &str, en: &str| Text { vi: vi.to_owned(), en: en.to_owned() };
-    let of_tag = |codes: &BTreeMap<String, Name>| codes.iter().map(|(code, name)| (code.clone(), text(&name.vi, &name.en))).collect();
-    let mut words: BTreeMap<String, BTreeMap<String, Text>> =
-        registry.names.by_tag().iter().map(|(tag, codes)| (tag.clone(), of_tag(codes))).collect();
-    let indicators = words.entry("indicator".to_owned()).or_default();
-    for indicator in registry.indicators.iter() {
-        indicators.entry(indicator.code.clone()).or_insert_with(|| text(&indicator.name_vi, &indicator.name_en));
-    }
-    words
+    let text = |name: &Name| Text { vi: name.vi.clone(), en: name.en.clone() };
+    let of_tag = |codes: &BTreeMap<String, Name>| codes.iter().map(|(code, name)| (code.clone(), text(name))).collect();
+    registry.names.by_tag().iter().map(|(tag, codes)| (tag.clone(), of_tag(codes))).collect()
 }
 
 /// `for` on the clock; working time as hours worked.

@@ -243,7 +243,7 @@ const GAUGE: Span = Span::minutes(15);
 const UNASSIGNED: Span = Span::hours(2);
 const DUE_SOON: Span = Span::hours(4);
 /// Rows of a gauge in a week.
-const WEEK: usize = (7 * 86_400 / 900) as usize;
+const WEEK: usize = (Span::days(7).0 / GAUGE.0) as usize;
 /// Files that a share is judged from.
 const ENOUGH: usize = 30;
 
@@ -346,7 +346,7 @@ impl Cases<'_> {
             let open = self.counts(&spans);
             let first = spans.iter().map(|(from, _)| *from).min().unwrap_or(self.to);
             // nothing is known of the time before a unit's first dossier
-            let known = open.iter().enumerate().position(|(n, _)| first <= self.instant(n)).unwrap_or(open.len());
+            let known = (0..open.len()).find(|n| first <= self.instant(*n)).unwrap_or(open.len());
             self.rises("dossier_backlog", &unit, open.len(), |n| {
                 n.checked_sub(WEEK).is_some_and(|then| known <= then && 2 * open[n] > 3 * open[then])
             });

@@ -81,17 +81,6 @@ impl Act {
     }
 }
 
-impl Verdict {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Verdict::True => "true",
-            Verdict::False => "false",
-            Verdict::Duplicate => "duplicate",
-            Verdict::Test => "test",
-        }
-    }
-}
-
 /// One step of an alert's handling.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct HandlingChange {

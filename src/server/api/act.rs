@@ -19,6 +19,7 @@ use crate::engine::alert::MAX_STEPS;
 use crate::engine::{Act, AlertId};
 use crate::server::auth::Via;
 use crate::server::parts::{ActionAnswer, ActionRequest, Handled};
+use crate::server::views;
 use crate::server::wire::{ActConflict, ActRequest, ActView, AlertView, BulkAnswer, BulkRequest, Problem, Text};
 use axum::Json;
 use axum::body::Body;
@@ -167,7 +168,7 @@ async fn hand_over(app: &App, caller: &Caller, alerts: Vec<(AlertId, u32)>, sign
 fn object(id: AlertId, act: &Act) -> String {
     match act {
         Act::Assign { to } => format!("alert {id} to {to}"),
-        Act::Close { verdict } => format!("alert {id} {}", verdict.name()),
+        Act::Close { verdict } => format!("alert {id} {}", views::verdict(*verdict).name()),
         Act::Step { step, done } => format!("alert {id} step {step} {}", if *done { "done" } else { "undone" }),
         Act::Acknowledge | Act::Unacknowledge | Act::Note | Act::Reopen => format!("alert {id}"),
     }

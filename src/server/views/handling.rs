@@ -6,7 +6,7 @@
 //! 1. A reason names who did what and when wherever somebody did; times are told in the zone given, to the minute, with the day where it
 //!    is another than the refused action's.
 //!
-//! Called by: views.
+//! Called by: views; api (words for the audit).
 
 use crate::engine::alert::{Alert, Handling, Happened, Step};
 use crate::engine::{Act, Action, Condition, Refusal, Verdict};
@@ -43,7 +43,7 @@ pub fn steps(alert: &Alert) -> Vec<StepDone> {
     alert.steps.iter().map(|(step, done)| StepDone { step: *step, by: done.by.clone(), at: done.at.millis() }).collect()
 }
 
-fn verdict(verdict: Verdict) -> wire::Verdict {
+pub fn verdict(verdict: Verdict) -> wire::Verdict {
     match verdict {
         Verdict::True => wire::Verdict::True,
         Verdict::False => wire::Verdict::False,

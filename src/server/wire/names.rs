@@ -5,7 +5,7 @@
 //! Invariants
 //! 1. A word is the one that serde writes: a test holds them together.
 //!
-//! Called by: history, audit, views.
+//! Called by: history, audit, views, api.
 
 use super::{Condition, Handling, Role, Severity, Verdict};
 

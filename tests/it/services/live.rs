@@ -5,7 +5,7 @@ use super::until;
 use ioc::app::{App, Doors};
 use ioc::driver::wall_clock;
 use ioc::engine::{Condition, FieldValue};
-use ioc::ingest::kafka::KafkaDoor;
+use ioc::ingest::kafka::{Clock, KafkaDoor};
 use ioc::ingest::log::partition_of;
 use ioc::server::wire::{self, AlertView, ServerMessage};
 use ioc::store::Store;
@@ -43,6 +43,13 @@ alerts:
     severity: major
     title: {vi: "Cao tại {source}", en: "High at {source}"}
 "#;
+
+/// An installation with this pipeline and its topic.
+pub fn site(word: &str) -> Site {
+    let site = Site::with_pipeline(word, PIPELINE);
+    site.make_topic(Clock::Broker, PARTITIONS as i32);
+    site
+}
 
 /// Count and greatest value by source and second.
 pub type Seconds = BTreeMap<(String, Timestamp), (i64, f64)>;

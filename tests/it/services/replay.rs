@@ -1,12 +1,11 @@
 //! The past over real Kafka: seen again as it was, by several at once, as far as the topic still reaches; a dead Kafka is said, in time.
 
-use super::live::{Feed, PARTITIONS, PIPELINE, fires};
+use super::live::{Feed, fires, site};
 use super::site::{Site, Socket, acknowledge, alerts, delete_below, greet, hear, metric, say, watch};
 use super::{Frozen, Killed, SOON, alone, run, shared, until};
 use ioc::app::App;
 use ioc::app::past::place;
 use ioc::engine::{Condition, Tick};
-use ioc::ingest::kafka::Clock;
 use ioc::replay::lane::ReplayLane;
 use ioc::replay::{Past, SESSIONS, local};
 use ioc::server::board::{Board, BoardLimits};
@@ -24,12 +23,6 @@ const LIMIT: Duration = Duration::from_secs(180);
 const SAID: Duration = Duration::from_secs(9);
 /// Longer than an answer is waited for, several times over.
 const AWAY: Duration = Duration::from_secs(12);
-
-fn site(word: &str) -> Site {
-    let site = Site::with_pipeline(word, PIPELINE);
-    site.make_topic(Clock::Broker, PARTITIONS as i32);
-    site
-}
 
 fn whole() -> Scope {
     Scope::new(&[], &[], Arc::new(|_: &str, _: &str| true))
